@@ -1,0 +1,239 @@
+"""All settings, in one file. Everything that differs between places comes from the environment (see .env.example).
+
+Production is the default and fails loudly when something it needs is missing. `DEMO=1` (set by `make run`) fills in
+what a person trying the system would not care about, and works on the loopback address only.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+import environ
+from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+DEMO = env.bool("DEMO", default=False)
+DEBUG = env.bool("DEBUG", default=False)
+BIND_HOST = env.str("BIND_HOST", default="127.0.0.1")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+if DEMO and not _is_loopback(BIND_HOST):
+    raise ImproperlyConfigured(
+        f"Demo mode has a known password and serves this machine only, so it does not start on {BIND_HOST}. "
+        "Leave BIND_HOST empty, or unset DEMO and set up a production configuration (.env.example)."
+    )
+
+DEMO_SECRET_KEY = "demo-only-" + "0" * 50
+if DEMO:
+    SECRET_KEY = env.str("SECRET_KEY", default=DEMO_SECRET_KEY)
+    ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+else:
+    SECRET_KEY = env.str("SECRET_KEY")
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+    if SECRET_KEY == DEMO_SECRET_KEY or len(SECRET_KEY) < 50:
+        raise ImproperlyConfigured("SECRET_KEY must be a secret of at least 50 characters.")
+
+# --- Applications ----------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "timezone_field",
+    "brands",
+    "campaigns",
+    "scheduling",
+    "spending",
+    "enforcement",
+    "tasks",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "budget_system.urls"
+WSGI_APPLICATION = "budget_system.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEMO or DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEMO or DEBUG
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# --- Database --------------------------------------------------------------------------------------------------------
+
+STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=5_000)
+SQLITE_OPTIONS: dict[str, Any] = {
+    # A writer takes its lock when the transaction begins and waits its turn; with Django's defaults concurrent
+    # writers fail, because a lock taken in mid-transaction cannot wait.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+}
+POSTGRES_OPTIONS: dict[str, Any] = {
+    "options": f"-c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=2_000)} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+    " -c idle_in_transaction_session_timeout=10000",
+}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url(
+        "DATABASE_URL", default=f"sqlite:///{BASE_DIR / '.local' / 'budget.sqlite3'}" if DEMO else environ.Env.NOTSET
+    )
+}
+_database = DATABASES["default"]
+_on_sqlite = _database["ENGINE"].endswith("sqlite3")
+_database["OPTIONS"] = {**_database.get("OPTIONS", {}), **(SQLITE_OPTIONS if _on_sqlite else POSTGRES_OPTIONS)}
+_database["CONN_MAX_AGE"] = 60
+_database["CONN_HEALTH_CHECKS"] = True
+
+# --- Celery ----------------------------------------------------------------------------------------------------------
+# No task carries state that a lost message could lose: each one looks at the database and makes it true.
+
+CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0" if DEMO else environ.Env.NOTSET)
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_ACKS_ON_FAILURE_OR_TIMEOUT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 60
+CELERY_TASK_SOFT_TIME_LIMIT = 50
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 1000
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 25
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Above every time limit, so that no running task is handed out twice; the restore settings bring a task whose
+    # worker was killed back in seconds after that.
+    "visibility_timeout": 300,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+}
+CELERY_VISIBILITY_TIMEOUT = 300
+CELERY_BEAT_CRON_STARTING_DEADLINE = 1800
+CELERY_IMPORTS = ["tasks.budget_tasks"]
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "enforce_dayparting": {
+        "task": "tasks.budget_tasks.enforce_dayparting_task",
+        "schedule": crontab(),  # every minute, on the minute: windows open and close there
+        "options": {"expires": 55},
+    },
+    "enforce_budget_limits": {
+        "task": "tasks.budget_tasks.enforce_budget_limits_task",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 280},
+    },
+    "daily_reset": {
+        "task": "tasks.budget_tasks.daily_reset_task",
+        "schedule": crontab(hour=0, minute=0),
+        "options": {"expires": 3600},
+    },
+    "monthly_reset": {
+        "task": "tasks.budget_tasks.monthly_reset_task",
+        "schedule": crontab(hour=0, minute=0, day_of_month=1),
+        "options": {"expires": 3600},
+    },
+}
+
+# --- Security --------------------------------------------------------------------------------------------------------
+
+SECURE = not (DEMO or DEBUG)
+SESSION_COOKIE_SECURE = SECURE
+CSRF_COOKIE_SECURE = SECURE
+SECURE_SSL_REDIRECT = SECURE and env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
+SECURE_HSTS_PRELOAD = SECURE
+if env.bool("BEHIND_TLS_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+LOGIN_URL = reverse_lazy("admin:login")
+PASSWORD_HASHERS = env.list(
+    "PASSWORD_HASHERS",
+    default=[
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+        "django.contrib.auth.hashers.ScryptPasswordHasher",
+    ],
+)
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- Logs ------------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+}
+
+# --- Admin -----------------------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Budget system",
+    "SITE_HEADER": "Budget system",
+    "SITE_SUBHEADER": "Demo: sample data, this machine only" if DEMO else None,
+    "SITE_SYMBOL": "payments",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+}
