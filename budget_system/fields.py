@@ -38,7 +38,7 @@ class MoneyField(models.BigIntegerField[Any, Any]):
             value = Decimal(value)
         if not isinstance(value, Decimal):
             raise money.InvalidAmount(f"{value!r} is not a Decimal")
-        return money.to_micros(value)
+        return money.to_micros(value, limit=money.MAX_TOTAL_MICROS)
 
     def formfield(self, *args: Any, **kwargs: Any) -> Field | None:
         defaults: dict[str, Any] = {

@@ -32,20 +32,20 @@ def parse_amount(text: str) -> Decimal:
     return amount
 
 
-def to_micros(amount: Decimal) -> int:
-    """The amount in whole micros. Refuses what is not finite, finer than a micro, or too large."""
+def to_micros(amount: Decimal, *, limit: int = MAX_AMOUNT_MICROS) -> int:
+    """The amount in whole micros. Refuses what is not finite, finer than a micro, or beyond `limit` micros."""
     if not isinstance(amount, Decimal):
         raise InvalidAmount(f"{amount!r} is not a Decimal")
     if not amount.is_finite():
         raise InvalidAmount(f"{amount} is not a finite amount")
     if amount.adjusted() > 12:
-        raise InvalidAmount(f"{amount:.3E} is too large: the limit is {from_micros(MAX_AMOUNT_MICROS)}")
+        raise InvalidAmount(f"{amount:.3E} is too large: the limit is {from_micros(limit):,f}")
     micros = amount * MICROS
     whole = int(micros)
     if whole != micros:
         raise InvalidAmount(f"{amount} has more than six decimals")
-    if abs(whole) > MAX_AMOUNT_MICROS:
-        raise InvalidAmount(f"{amount} is too large: the limit is {from_micros(MAX_AMOUNT_MICROS)}")
+    if abs(whole) > limit:
+        raise InvalidAmount(f"{amount:f} is too large: the limit is {from_micros(limit):,f}")
     return whole
 
 

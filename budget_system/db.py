@@ -1,0 +1,91 @@
+"""What raw SQL needs to be the same statement on PostgreSQL and on SQLite, and transactions of use cases."""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from budget_system.errors import Busy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEADLOCK_OR_SERIALIZATION = {"40P01", "40001"}
+LOCK_NOT_AVAILABLE = "55P03"
+ATTEMPTS = 3
+
+
+def use_case(function: Callable[P, T]) -> Callable[P, T]:
+    """Run `function` in one transaction of its own; try again when the database asks for it.
+
+    A deadlock or serialization failure has changed nothing, so the same call is made again, up to three times. Waiting
+    too long for a lock becomes `Busy`.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with transaction.atomic(durable=True):
+                    return function(*args, **kwargs)
+            except OperationalError as error:
+                code = getattr(error.__cause__, "pgcode", None)
+                if code == LOCK_NOT_AVAILABLE or "database is locked" in str(error):
+                    raise Busy("Another change holds this brand. Nothing was changed; try again.") from error
+                if code not in DEADLOCK_OR_SERIALIZATION or attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    return run
+
+
+def is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def param(value: Any) -> Any:
+    """A value as the database driver takes it. SQLite stores UUIDs as 32 hex digits and moments as text."""
+    if is_postgres():
+        return value
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value
+
+
+def read_uuid(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def read_moment(value: datetime | str | None) -> datetime | None:
+    """A moment from a raw query: SQLite gives text without a zone, in UTC."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value + "+00:00")
+    return value
+
+
+def read_date(value: date | str | None) -> date | None:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def values_sql(rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """`(%s,%s),(%s,%s)` and its parameters, for a VALUES list."""
+    row_sql = "(" + ",".join(["%s"] * len(rows[0])) + ")"
+    return ",".join([row_sql] * len(rows)), [param(value) for row in rows for value in row]
+
+
+def chunks(rows: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def fetch(cursor: CursorWrapper, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    cursor.execute(sql, params)
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

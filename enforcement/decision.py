@@ -1,0 +1,178 @@
+"""May it run? The one place in which that is decided. Pure: the standard library and the pure calendars only.
+
+`decide(facts, now)` gives the verdict; `explain(facts, now)` the causes behind it with their figures; `runs_next(facts,
+now)` when the campaign will run again if nothing else changes. All three go through `causes_at`, where every hold has its
+rule. Money is integer micros here.
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from brands.periods import day_starts_at, local_date, month_start, next_midnight, next_month
+from campaigns.holds import Hold, Verdict, in_order
+from scheduling.windows import Week, next_opening, opening
+
+
+class Scope(StrEnum):
+    BRAND = "brand"
+    CAMPAIGN = "campaign"
+
+
+class Budget(NamedTuple):
+    """A budget that exists, and what counts against it in the period that contains the facts' day."""
+
+    hold: Hold
+    scope: Scope
+    limit: int
+    used: int
+
+
+class OverrideFact(NamedTuple):
+    """A person's permission: the holds it lifts, until when, and how much of its extra money is spent."""
+
+    lifts: tuple[Hold, ...]
+    starts_at: datetime
+    ends_at: datetime
+    extra: int | None
+    spent: int
+
+
+class Facts(NamedTuple):
+    """All that decides about one campaign. `day` is the brand's local day that the budgets' `used` belongs to."""
+
+    zone: ZoneInfo
+    day: date
+    stopped: tuple[Scope, ...] = ()
+    manual: bool = False
+    manual_until: datetime | None = None
+    starts_on: date | None = None
+    ends_on: date | None = None
+    budgets: tuple[Budget, ...] = ()
+    breaker_open: bool = False
+    week: Week | None = None
+    override: OverrideFact | None = None
+
+
+class Cause(NamedTuple):
+    """One reason why the campaign may not run. `until`: when it may end by itself; None: not without a person."""
+
+    hold: Hold
+    scope: Scope
+    until: datetime | None
+    limit: int | None = None
+    used: int | None = None
+    lifted: bool = False
+
+
+def reached(limit: int, used: int) -> bool:
+    """Whether a budget is used up: spend equal to the budget has reached it."""
+    return used >= limit
+
+
+def decide(facts: Facts, now: datetime) -> Verdict:
+    """The verdict at `now`: the holds, and the next moment at which time alone may change them."""
+    causes = causes_at(facts, now)
+    holds = in_order(cause.hold for cause in causes if not cause.lifted) if causes else ()
+    return Verdict(holds, _next_check(facts, now))
+
+
+def causes_at(facts: Facts, now: datetime) -> list[Cause]:
+    """Every cause that stands at `now`, in order of precedence; those an override lifts are marked."""
+    causes = [Cause(Hold.EMERGENCY_STOP, scope, None) for scope in facts.stopped]
+    if facts.manual and (facts.manual_until is None or now < facts.manual_until):
+        causes.append(Cause(Hold.MANUAL, Scope.CAMPAIGN, facts.manual_until))
+    _add_flight(causes, facts, now)
+    _add_budgets(causes, facts, now)
+    if facts.breaker_open:
+        causes.append(Cause(Hold.CIRCUIT_BREAKER, Scope.CAMPAIGN, None))
+    _add_schedule(causes, facts, now)
+    override = facts.override
+    if causes and override is not None and override_stands(override, now):
+        return [cause._replace(lifted=cause.hold in override.lifts) for cause in causes]
+    return causes
+
+
+def _add_flight(causes: list[Cause], facts: Facts, now: datetime) -> None:
+    if facts.starts_on is None and facts.ends_on is None:
+        return
+    today = local_date(facts.zone, now)
+    if facts.ends_on is not None and today > facts.ends_on:
+        causes.append(Cause(Hold.ENDED, Scope.CAMPAIGN, None))
+    if facts.starts_on is not None and today < facts.starts_on:
+        causes.append(Cause(Hold.NOT_STARTED, Scope.CAMPAIGN, day_starts_at(facts.zone, facts.starts_on)))
+
+
+def _add_budgets(causes: list[Cause], facts: Facts, now: datetime) -> None:
+    for budget in facts.budgets:
+        used = _used_at(budget, facts, now)
+        if reached(budget.limit, used):
+            until = _budget_until(budget, facts.zone, now)
+            causes.append(Cause(budget.hold, budget.scope, until, budget.limit, used))
+
+
+def _used_at(budget: Budget, facts: Facts, now: datetime) -> int:
+    """What counts at `now`: nothing of another day's or month's spend."""
+    if budget.hold is Hold.LIFETIME_BUDGET_EXCEEDED:
+        return budget.used
+    today = local_date(facts.zone, now)
+    if budget.hold is Hold.DAILY_BUDGET_EXCEEDED:
+        return budget.used if today == facts.day else 0
+    return budget.used if month_start(today) == month_start(facts.day) else 0
+
+
+def _budget_until(budget: Budget, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """When the period turns. A budget of 0 stays used up in every period."""
+    if budget.hold is Hold.LIFETIME_BUDGET_EXCEEDED or budget.limit == 0:
+        return None
+    return next_midnight(zone, now) if budget.hold is Hold.DAILY_BUDGET_EXCEEDED else next_month(zone, now)
+
+
+def _add_schedule(causes: list[Cause], facts: Facts, now: datetime) -> None:
+    if facts.week is None:
+        return
+    window = opening(facts.week, facts.zone, now)
+    if not window.has_active:
+        causes.append(Cause(Hold.NO_SCHEDULE, Scope.CAMPAIGN, None))
+    elif not window.open:
+        causes.append(Cause(Hold.OUTSIDE_SCHEDULE, Scope.CAMPAIGN, next_opening(facts.week, facts.zone, now)))
+
+
+def override_stands(override: OverrideFact, now: datetime) -> bool:
+    """Whether an override is in force: begun, not over, and its extra money not used up."""
+    return override.starts_at <= now < override.ends_at and (
+        override.extra is None or not reached(override.extra, override.spent)
+    )
+
+
+def _next_check(facts: Facts, now: datetime) -> datetime:
+    """The next moment at which time alone may change the verdict: never later than the next local midnight."""
+    moments = [next_midnight(facts.zone, now)]
+    if facts.week is not None and (change := opening(facts.week, facts.zone, now).changes_at) is not None:
+        moments.append(change)
+    if facts.manual and facts.manual_until is not None and facts.manual_until > now:
+        moments.append(facts.manual_until)
+    if facts.override is not None:
+        moments += [at for at in (facts.override.starts_at, facts.override.ends_at) if at > now]
+    return min(moments)
+
+
+MAX_STEPS = 1000
+
+
+def runs_next(facts: Facts, now: datetime) -> datetime | None:
+    """When the campaign will run if nothing else changes: `now` if it runs, None if not without a person.
+
+    Goes from moment to moment: to the first at which all the causes of the last one may have ended.
+    """
+    at = now
+    for _ in range(MAX_STEPS):
+        ends = [cause.until for cause in causes_at(facts, at) if not cause.lifted]
+        if not ends:
+            return at
+        known = [end for end in ends if end is not None]
+        if len(known) < len(ends):
+            return None
+        at = max(known)
+    return None
