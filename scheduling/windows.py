@@ -225,34 +225,47 @@ def next_opening(week: Week, zone: ZoneInfo, now: datetime) -> datetime | None:
 @lru_cache(maxsize=_WEEKS_AT_MOMENTS)
 def _opening(week: Week | None, zone: ZoneInfo, now: datetime) -> Opening:
     if week is None:
-        return Opening(open=True, has_active=True, changes_at=None)
-    pattern = _pattern(week)
-    here = _stretch(zone, now)
-    open_now = pattern.open_at(here.position)
-    return Opening(open_now, bool(week), _next_change(pattern, zone, here, open_now) if pattern.flips else None)
+        return Opening(True, True, None)
+    flips, open_before = _pattern(week)
+    if not flips:
+        return Opening(open_before, open_before, None)
+    second, position, left = _stretch(zone, now)
+    open_now, wait = _turn(flips, open_before, position)
+    if left is None or wait < left:
+        return Opening(open_now, True, second + timedelta(seconds=wait))
+    return Opening(open_now, True, _turn_across_offset_changes(week, zone, second + timedelta(seconds=left), open_now))
 
 
-class _Pattern(NamedTuple):
-    """The seconds of the week, in order, at which it turns, and whether it is open just before Monday 00:00."""
+def _turn_across_offset_changes(week: Week, zone: ZoneInfo, change: datetime, open_now: bool) -> datetime | None:
+    """When the week turns, from a change of the offset on. It hops from one change to the next: the week turns at one
+    of its own seconds, or because the clocks jumped into or out of its hours."""
+    flips, open_before = _pattern(week)
+    for _ in range(_OFFSET_CHANGES_LOOKED_PAST):
+        second, position, left = _stretch(zone, change)
+        open_there, wait = _turn(flips, open_before, position)
+        if open_there != open_now:
+            return second
+        if left is None or wait < left:
+            return second + timedelta(seconds=wait)
+        change = second + timedelta(seconds=left)
+    return None
 
-    flips: tuple[int, ...]
-    open_before: bool
 
-    def open_at(self, position: int) -> bool:
-        return self.open_before ^ bool(bisect_right(self.flips, position) & 1)
-
-    def until_next_flip(self, position: int) -> int:
-        following = bisect_right(self.flips, position)
-        return self.flips[following] - position if following < len(self.flips) else self.flips[0] + _WEEK_S - position
+def _turn(flips: tuple[int, ...], open_before: bool, position: int) -> tuple[bool, int]:
+    """Whether the week is open at this second of it, and how many seconds of an even clock later it turns."""
+    passed = bisect_right(flips, position)
+    following = flips[passed] if passed < len(flips) else flips[0] + _WEEK_S
+    return open_before ^ (passed & 1 == 1), following - position
 
 
 @lru_cache(maxsize=_WEEKS)
-def _pattern(week: Week) -> _Pattern:
+def _pattern(week: Week) -> tuple[tuple[int, ...], bool]:
+    """The seconds of the week, in order, at which it turns, and whether it is open just before Monday 00:00."""
     open_before = bool(week) and week[-1][1] == _WEEK_S
     flips = {second % _WEEK_S for part in week for second in part}
     if open_before and week[0][0] == 0:
         flips.discard(0)  # open through the end of the week: nothing turns there
-    return _Pattern(tuple(sorted(flips)), open_before)
+    return tuple(sorted(flips)), open_before
 
 
 class _Stretch(NamedTuple):
@@ -274,37 +287,27 @@ def _stretch(zone: ZoneInfo, now: datetime) -> _Stretch:
     return _Stretch(second, position, None if change is None else (change - second) // timedelta(seconds=1))
 
 
-def _next_change(pattern: _Pattern, zone: ZoneInfo, here: _Stretch, open_now: bool) -> datetime | None:
-    """Hops from one change of the offset to the next until the week turns: at one of its own seconds, or because the
-    clocks jumped into or out of its hours."""
-    for _ in range(_OFFSET_CHANGES_LOOKED_PAST):
-        wait = pattern.until_next_flip(here.position)
-        if here.left is None or wait < here.left:
-            return here.second + timedelta(seconds=wait)
-        here = _stretch(zone, here.second + timedelta(seconds=here.left))
-        if pattern.open_at(here.position) != open_now:
-            return here.second
-    return None
-
-
-@lru_cache(maxsize=_WEEKS_AT_MOMENTS)
-def _open_seconds(week: Week, zone: ZoneInfo, start: datetime, end: datetime) -> int:
-    total = 0
-    while start < end:
-        here = _stretch(zone, start)
-        length = (end - start) // timedelta(seconds=1)
-        length = min(length, _OFFSET_KNOWN_FOR_S if here.left is None else here.left)
-        total += _open_before(week, here.position + length) - _open_before(week, here.position)
-        start += timedelta(seconds=length)
-    return total
-
-
 def open_seconds(week: Week, zone: ZoneInfo, start: datetime, end: datetime) -> int:
     """Real open seconds in [start, end): 7200 for a window of 02:00-03:00 on a day on which that hour comes twice.
 
     Both ends are cut to the second, so the parts of an interval add up to the whole. 0 when `end` is not after `start`.
     """
-    return _open_seconds(week, zone, to_utc(start).replace(microsecond=0), to_utc(end).replace(microsecond=0))
+    return _open_seconds(
+        week, zone, start if start.tzinfo is UTC else to_utc(start), end if end.tzinfo is UTC else to_utc(end)
+    )
+
+
+@lru_cache(maxsize=_WEEKS_AT_MOMENTS)
+def _open_seconds(week: Week, zone: ZoneInfo, start: datetime, end: datetime) -> int:
+    total = 0
+    remaining = (end.replace(microsecond=0) - start.replace(microsecond=0)) // timedelta(seconds=1)
+    while remaining > 0:
+        second, position, left = _stretch(zone, start)
+        length = min(remaining, _OFFSET_KNOWN_FOR_S if left is None else left)
+        total += _open_before(week, position + length) - _open_before(week, position)
+        start = second + timedelta(seconds=length)
+        remaining -= length
+    return total
 
 
 def _open_before(week: Week, position: int) -> int:
