@@ -1,0 +1,34 @@
+"""Lets `pytest` work by itself: settings need an environment, and pytest-django reads them early.
+
+DJANGO_SETTINGS_MODULE is therefore set here and not in pyproject.toml, where it would be read before this file.
+"""
+
+import os
+
+from tools.environment import for_tests
+
+os.environ.update(for_tests())
+
+import django
+import pytest
+from django.conf import settings
+from pytest_django import DjangoDbBlocker
+
+# Production serves static files that collectstatic has named by their content. Tests use them as they lie.
+settings.STATIC_ROOT = None
+settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+# Conftests further down may import models.
+django.setup()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """On SQLite use a file: one in memory knows no write-ahead log, no second connection and no waiting for a lock."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("sqlite") / "tests.sqlite3")
