@@ -3,7 +3,8 @@
 import os
 from urllib.parse import quote
 
-from tools.bootstrap import ROOT
+from tools import valkey
+from tools.bootstrap import LOCAL
 
 TESTS = {
     "DEMO": "off",
@@ -28,10 +29,22 @@ def sqlite_url(path: object) -> str:
 def for_tests() -> dict[str, str]:
     """What tests and checks run with. A DATABASE_URL or REDIS_URL that is set already is kept."""
     return {
-        "DATABASE_URL": os.environ.get("DATABASE_URL") or sqlite_url(ROOT / ".local" / "tests.sqlite3"),
+        "DATABASE_URL": os.environ.get("DATABASE_URL") or sqlite_url(LOCAL / "tests.sqlite3"),
         # No broker is at hand: messages stay in the process. tools.servers starts a real one.
         "REDIS_URL": os.environ.get("REDIS_URL") or "memory://",
         **TESTS,
+        **DJANGO,
+    }
+
+
+def for_demo(host: str) -> dict[str, str]:
+    """What `make run` runs with. The database is named, or a .env made for production would lend the demo its own."""
+    return {
+        "DEMO": "on",
+        "DEBUG": "off",
+        "BIND_HOST": host,
+        "DATABASE_URL": sqlite_url(LOCAL / "budget.sqlite3"),
+        "REDIS_URL": valkey.url(valkey.demo_socket()),
         **DJANGO,
     }
 

