@@ -1,6 +1,6 @@
 """Writing brands: locks, checked inputs, and the audit record that every room writes through. No transactions here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.db import connection, models
 
-from brands.models import AuditEntry, Brand
+from brands.models import AuditEntry
 from budget_system import money
 from budget_system.db import fetch, is_postgres, param, read_date, read_uuid
-from budget_system.errors import Conflict, NotFound, Refused
+from budget_system.errors import Conflict, Refused
 from budget_system.text import InvalidText, clean_name
 
 INPUTS = ("name", "timezone", "currency", "daily_budget", "monthly_budget")
@@ -51,6 +51,13 @@ def lock(brand_ids: Iterable[UUID]) -> dict[UUID, LockedBrand]:
         return {brand.id: brand for brand in locked}
 
 
+def read_all(brand_id: UUID | None = None) -> list[LockedBrand]:
+    """What `lock` reads, of all brands (or one), without the locks: for looking at what may be due."""
+    condition, params = (" WHERE b.id = %s", [param(brand_id)]) if brand_id else ("", [])
+    with connection.cursor() as cursor:
+        return list(map(read_locked, fetch(cursor, f"SELECT {LOCKED_COLUMNS} FROM brands_brand b{condition}", params)))  # noqa: S608
+
+
 @cache
 def zone(name: str) -> ZoneInfo:
     """The zone of this name. Raises ZoneInfoNotFoundError (a KeyError) or ValueError for a name that is none."""
@@ -60,15 +67,6 @@ def zone(name: str) -> ZoneInfo:
 @cache
 def zone_names() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime", "posixrules", "Factory"})
-
-
-def get_locked(brand_id: UUID, expected_version: int | None = None) -> Brand:
-    """The brand, read after its lock was taken."""
-    if brand_id not in lock([brand_id]):
-        raise NotFound("There is no such brand.", field="brand")
-    brand = Brand.objects.get(pk=brand_id)
-    check_version(brand, expected_version)
-    return brand
 
 
 def check_version(thing: Any, expected: int | None) -> None:
@@ -142,14 +140,25 @@ def plain(value: object, currency: str) -> object:
     return value if isinstance(value, str | int | bool | list | None) else str(value)
 
 
-def write_inputs(thing: Any, cleaned: Mapping[str, Any], currency: str, now: datetime) -> tuple[dict[str, object], dict[str, object]]:
-    """Write the inputs that really change; give back their values before and after, both empty if none does."""
+def write_inputs(
+    thing: Any,
+    cleaned: Mapping[str, Any],
+    currency: str,
+    now: datetime,
+    check: Callable[[Any], None] | None = None,
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Write the inputs that really change; give back their values before and after, both empty if none does.
+
+    `check` sees the thing with its new values and may refuse them together.
+    """
     changed = {field: value for field, value in cleaned.items() if getattr(thing, field) != value}
     if not changed:
         return {}, {}
     before = {field: plain(getattr(thing, field), currency) for field in changed}
     for field, value in changed.items():
         setattr(thing, field, value)
+    if check is not None:
+        check(thing)
     thing.version += 1
     thing.updated_at = now
     thing.save(update_fields=[*changed, "version", "updated_at"])

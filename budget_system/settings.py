@@ -124,8 +124,8 @@ SQLITE_OPTIONS: dict[str, Any] = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
 POSTGRES_OPTIONS: dict[str, Any] = {
-    "options": f"-c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=2_000)} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-    " -c idle_in_transaction_session_timeout=10000",
+    "options": f"-c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=2_000)}"
+    f" -c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=10000",
 }
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url(

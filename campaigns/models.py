@@ -120,7 +120,9 @@ class Campaign(Stoppable):
                 name="campaign_outputs_agree",
             ),
             models.CheckConstraint(
-                condition=Q(holds="") | Q(holds=F("pause_reason")) | Q(holds__startswith=Concat("pause_reason", Value(","))),
+                condition=Q(holds="")
+                | Q(holds=F("pause_reason"))
+                | Q(holds__startswith=Concat("pause_reason", Value(","))),
                 name="campaign_pause_reason_is_first_hold",
             ),
             models.CheckConstraint(

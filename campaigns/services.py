@@ -8,7 +8,15 @@ from uuid import UUID
 from django.db import connection, models
 
 from brands.models import Brand, Stoppable
-from brands.services import FOR_NO_KEY_UPDATE, LOCKED_COLUMNS, LockedBrand, check_version, clean_budget, clean_title, read_locked
+from brands.services import (
+    FOR_NO_KEY_UPDATE,
+    LOCKED_COLUMNS,
+    LockedBrand,
+    check_version,
+    clean_budget,
+    clean_title,
+    read_locked,
+)
 from budget_system.db import chunks, fetch, is_postgres, param, read_uuid, values_sql
 from budget_system.errors import NotFound, Refused
 from budget_system.text import InvalidText, clean_note, required_note
@@ -232,8 +240,9 @@ def _write_outputs(changes: Sequence[Change], now: datetime) -> None:
             paused_at = CASE WHEN v.stops THEN %s ELSE paused_at END,
             updated_at = CASE WHEN v.flips THEN %s ELSE updated_at END
         FROM v WHERE campaigns_campaign.id = v.id
+        RETURNING campaigns_campaign.id
     """  # noqa: S608 - only placeholders
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*params, param(now), param(now)])
-        if cursor.rowcount != len(changes):
-            raise RuntimeError(f"{cursor.rowcount} of {len(changes)} campaigns were written")
+        written = len(fetch(cursor, sql, [*params, param(now), param(now)]))
+    if written != len(changes):
+        raise RuntimeError(f"{written} of {len(changes)} campaigns were written")

@@ -1,8 +1,7 @@
 """May it run? The one place in which that is decided. Pure: the standard library and the pure calendars only.
 
-`decide(facts, now)` gives the verdict; `explain(facts, now)` the causes behind it with their figures; `runs_next(facts,
-now)` when the campaign will run again if nothing else changes. All three go through `causes_at`, where every hold has its
-rule. Money is integer micros here.
+`causes_at` has the rule of every hold; `decide` makes the verdict of its causes; `runs_next` asks when the campaign
+will run again if nothing else changes. Money is integer micros here.
 """
 
 from datetime import date, datetime

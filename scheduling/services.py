@@ -107,6 +107,6 @@ def _check(window: Window) -> None:
     try:
         check_window(window)
     except InvalidWindow as error:
-        raise Refused(str(error), field="end_time" if window.day_of_week in Weekday.values else "day_of_week") from error
-
-
+        raise Refused(
+            str(error), field="end_time" if window.day_of_week in Weekday.values else "day_of_week"
+        ) from error

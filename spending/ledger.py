@@ -72,7 +72,7 @@ def insert(entries: Sequence[Entry]) -> set[UUID]:
 
 
 def periods_of(brand_id: UUID, campaign_id: UUID, spend_date: date, spend_type: str) -> list[PeriodKey]:
-    """The periods that a spend counts in: its day (unless it is a monthly one), its month and the campaign's lifetime."""
+    """The periods that a spend counts in: its day (not if monthly), its month, and the campaign's lifetime."""
     month = month_start(spend_date)
     keys = [
         PeriodKey(brand_id, PeriodKind.LIFETIME, LIFETIME_STARTS_ON, campaign_id),
@@ -119,7 +119,7 @@ def move_totals(moves: Mapping[PeriodKey, int]) -> list[PeriodAfter]:
                 ON CONFLICT (scope_id, kind, starts_on) DO UPDATE SET posted = p.posted + excluded.posted,
                     forgiven = {least}(p.forgiven, {greatest}(p.posted + excluded.posted, 0))
                 RETURNING brand_id, kind, starts_on, scope_id, budget, used, forgiven
-            """  # noqa: S608 - only placeholders
+            """
             try:
                 rows = fetch(cursor, sql, params)
             except IntegrityError as error:
@@ -127,7 +127,9 @@ def move_totals(moves: Mapping[PeriodKey, int]) -> list[PeriodAfter]:
                     raise
                 raise Refused("The total would be larger than can be kept.", field="amount") from error
             for brand_id, kind, starts_on, scope_id, budget, used, forgiven in rows:
-                key = PeriodKey(read_uuid(brand_id), kind, read_date(starts_on) or LIFETIME_STARTS_ON, read_uuid(scope_id))
+                key = PeriodKey(
+                    read_uuid(brand_id), kind, read_date(starts_on) or LIFETIME_STARTS_ON, read_uuid(scope_id)
+                )
                 after.append(PeriodAfter(key, moves[key], budget, used, forgiven))
     return after
 
@@ -151,11 +153,13 @@ def open_periods(keys: Iterable[PeriodKey], now: datetime) -> None:
             cursor.execute(
                 f"""
                 WITH v(brand_id, kind, starts_on, scope_id, amount) AS (VALUES {values}),
-                     n(scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven) AS ({_ROWS})
+                     n(scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven)
+                         AS ({_ROWS})
                 INSERT INTO spending_budgetperiod AS p
                     (scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven, turned_at)
                 SELECT n.*, %s FROM n WHERE true ORDER BY n.brand_id, n.kind, n.starts_on
-                ON CONFLICT (scope_id, kind, starts_on) DO UPDATE SET turned_at = COALESCE(p.turned_at, excluded.turned_at)
+                ON CONFLICT (scope_id, kind, starts_on)
+                    DO UPDATE SET turned_at = COALESCE(p.turned_at, excluded.turned_at)
                 """,  # noqa: S608 - only placeholders
                 [*params, param(now)],
             )

@@ -1,0 +1,123 @@
+"""Explain: the same decision in words, with its figures and when the campaign will next run."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from budget_system import money
+from budget_system.errors import NotFound, Refused
+from campaigns.holds import Hold, Verdict, in_order
+from campaigns.models import Campaign
+from enforcement.decision import Cause, Facts, Scope, causes_at, decide, runs_next
+from enforcement.snapshots import Undecidable, gather, of_campaigns
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the decision says about one campaign at one moment, for people and for the API."""
+
+    campaign: Campaign
+    at: datetime
+    verdict: Verdict
+    causes: tuple[Cause, ...]
+    sentences: tuple[str, ...]
+    runs_next_at: datetime | None
+    summary: str
+
+
+def explain(campaign_id: UUID, now: datetime) -> Explanation:
+    """All holds of the campaign at `now` with their figures, and when it will run if nothing else changes.
+
+    `now` may be another moment: the facts are then those known today for that day.
+    """
+    campaign = Campaign.objects.select_related("brand").filter(pk=campaign_id).first()
+    if campaign is None:
+        raise NotFound("There is no such campaign.", field="campaign")
+    snapshot = next(gather(of_campaigns([campaign_id]), [str(campaign.brand.timezone)], now, archived=True))
+    if isinstance(snapshot, Undecidable):
+        raise Refused(f"“{campaign}” cannot be decided: {snapshot.problem}")
+    facts = snapshot.facts
+    causes = tuple(causes_at(facts, now))
+    next_at = runs_next(facts, now)
+    return Explanation(
+        campaign=campaign,
+        at=now,
+        verdict=decide(facts, now),
+        causes=causes,
+        sentences=tuple(sentence(cause, campaign, now) for cause in causes),
+        runs_next_at=next_at,
+        summary=_summary(facts, causes, next_at, now),
+    )
+
+
+def local_text(zone: ZoneInfo, at: datetime, now: datetime) -> str:
+    """A moment as the brand's people read it: the weekday, the date unless it is within a week, the time, the zone."""
+    local = at.astimezone(zone)
+    near = abs((local.date() - now.astimezone(zone).date()).days) < 7
+    return f"{local:%a %H:%M} {zone.key}" if near else f"{local:%a %-d %b %Y %H:%M} {zone.key}"
+
+
+def sentence(cause: Cause, campaign: Campaign, now: datetime) -> str:
+    """One cause in words, with its figures."""
+    text = _sentence(cause, campaign, now)
+    return f"{text} (lifted by an override)" if cause.lifted else text
+
+
+def _sentence(cause: Cause, campaign: Campaign, now: datetime) -> str:
+    zone = campaign.brand.zone
+    if cause.limit is not None and cause.used is not None:
+        return _budget_sentence(cause, cause.limit, cause.used, campaign, now)
+    match cause.hold:
+        case Hold.EMERGENCY_STOP:
+            thing = campaign.brand if cause.scope is Scope.BRAND else campaign
+            return f"Emergency stop of the {cause.scope} by {thing.emergency_stopped_by}: {thing.emergency_stop_reason}"
+        case Hold.MANUAL:
+            until = f" until {local_text(zone, cause.until, now)}" if cause.until else ""
+            why = f": {campaign.manual_pause_reason}" if campaign.manual_pause_reason else ""
+            return f"Paused by hand by {campaign.manual_paused_by}{until}{why}"
+        case Hold.ENDED:
+            return f"The flight ended on {campaign.end_date}"
+        case Hold.NOT_STARTED:
+            return f"The flight starts on {campaign.start_date}"
+        case Hold.NO_SCHEDULE:
+            return "It has schedule windows, and none of them is active"
+        case Hold.OUTSIDE_SCHEDULE:
+            opens = f"; it opens {local_text(zone, cause.until, now)}" if cause.until else ""
+            return f"Outside its schedule at {local_text(zone, now, now)}{opens}"
+        case _:
+            return cause.hold.label
+
+
+_PERIODS = {
+    Hold.DAILY_BUDGET_EXCEEDED: "daily",
+    Hold.MONTHLY_BUDGET_EXCEEDED: "monthly",
+    Hold.LIFETIME_BUDGET_EXCEEDED: "lifetime",
+}
+
+
+def _budget_sentence(cause: Cause, limit: int, used: int, campaign: Campaign, now: datetime) -> str:
+    owner = "Brand" if cause.scope is Scope.BRAND else "Campaign"
+    budget, spent = amount_text(limit, campaign), amount_text(used, campaign)
+    at = now.astimezone(campaign.brand.zone)
+    return f"{owner} {_PERIODS[cause.hold]} budget {budget} reached, {spent} spent at {at:%H:%M}"
+
+
+def amount_text(micros: int, campaign: Campaign) -> str:
+    currency = campaign.brand.currency
+    return f"{money.display_text(money.from_micros(micros), currency)} {currency}"
+
+
+def _summary(facts: Facts, causes: tuple[Cause, ...], next_at: datetime | None, now: datetime) -> str:
+    standing = in_order(cause.hold for cause in causes if not cause.lifted)
+    if not standing:
+        lifted = in_order(cause.hold for cause in causes)
+        return f"Runs, by an override of: {_words(lifted)}." if lifted else "Runs."
+    if next_at is None:
+        return f"Paused: {_words(standing)}. It will not run again without a person."
+    condition = ", if spend stays under its budgets" if facts.budgets else ""
+    return f"Paused: {_words(standing)}. It will next run {local_text(facts.zone, next_at, now)}{condition}."
+
+
+def _words(holds: tuple[Hold, ...]) -> str:
+    return ", ".join(hold.label.lower() for hold in holds)

@@ -1,0 +1,312 @@
+"""Posting, amending and voiding spend: checks, idempotency by key, revisions. No transactions and no decisions here.
+
+Bad input is refused row by row, so that given = recorded + replayed + corrected + refused, and nothing is lost.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from brands.periods import local_date
+from brands.services import LockedBrand, zone
+from budget_system import money
+from budget_system.errors import Conflict, NotFound, Refused
+from budget_system.ids import new_id
+from budget_system.text import InvalidText, clean_note, required_note
+from campaigns.services import clean_day
+from spending import ledger
+from spending.models import Spend, SpendRevision, SpendType
+
+FUTURE_DAYS = 1
+"""An ad account's zone may be ahead of the brand's; a later date is a typing error."""
+
+
+class Source(StrEnum):
+    """Where a spend came from: keys are unique within a brand and a source."""
+
+    API = "api"
+    ADMIN = "admin"
+    COMMAND = "command"
+    DEMO = "demo"
+
+
+class SpendRow(NamedTuple):
+    """A spend as an interface hands it in. `currency`, where known, must be the brand's."""
+
+    campaign_id: UUID
+    amount: Decimal
+    spend_date: date
+    spend_type: str = SpendType.DAILY
+    description: str = ""
+    key: str | None = None
+    currency: str | None = None
+
+
+class Outcome(StrEnum):
+    RECORDED = "recorded"
+    REPLAYED = "replayed"
+    CORRECTED = "corrected"
+    REFUSED = "refused"
+
+
+class Posted(NamedTuple):
+    """What became of one given row, in the order given."""
+
+    outcome: Outcome
+    spend_id: UUID | None = None
+    error: Refused | None = None
+
+
+@dataclass
+class Posting:
+    """The result of posting: an answer a row, and how the totals stand after it."""
+
+    answers: list[Posted]
+    periods: list[ledger.PeriodAfter] = field(default_factory=list)
+
+
+def post(
+    rows: Sequence[SpendRow],
+    brands: Mapping[UUID, LockedBrand],
+    brand_of: Mapping[UUID, UUID],
+    *,
+    source: str,
+    correct: bool,
+    actor: str,
+    now: datetime,
+) -> Posting:
+    """Insert what is new, answer what is known, refuse what is wrong; then move the totals by what was inserted.
+
+    With `correct` (an import), a known key with other content corrects the earlier row instead of being refused.
+    """
+    answers: dict[int, Posted] = {}
+    fresh: dict[int, ledger.Entry] = {}
+    known: dict[int, ledger.Entry] = {}
+    keys: set[tuple[UUID, str]] = set()
+    for index, row in enumerate(rows):
+        try:
+            entry = _entry(row, brands, brand_of, source, zero_allowed=correct, actor=actor, now=now)
+        except Refused as error:
+            answers[index] = Posted(Outcome.REFUSED, error=error)
+            continue
+        if entry.key is not None and (entry.brand_id, entry.key) in keys:
+            known[index] = entry  # the same key earlier in this batch
+            continue
+        if entry.key is not None:
+            keys.add((entry.brand_id, entry.key))
+        fresh[index] = entry
+
+    inserted = ledger.insert(list(fresh.values())) if fresh else set()
+    moved = []
+    for index, entry in fresh.items():
+        if entry.id in inserted:
+            answers[index] = Posted(Outcome.RECORDED, entry.id)
+            moved.append((entry.brand_id, entry.campaign_id, entry.amount, entry.spend_date, entry.spend_type))
+        else:
+            known[index] = entry
+    if known:
+        known_answers, corrections = _answer_known(known, source, correct=correct, actor=actor, now=now)
+        answers |= known_answers
+        moved += corrections
+    periods = ledger.move_totals(ledger.add_up(moved)) if moved else []
+    return Posting([answers[index] for index in range(len(rows))], periods)
+
+
+def _entry(
+    row: SpendRow,
+    brands: Mapping[UUID, LockedBrand],
+    brand_of: Mapping[UUID, UUID],
+    source: str,
+    *,
+    zero_allowed: bool,
+    actor: str,
+    now: datetime,
+) -> ledger.Entry:
+    """The row checked and made ready to insert. Raises Refused naming the field."""
+    brand_id = brand_of.get(row.campaign_id)
+    if brand_id is None:
+        raise NotFound("There is no such campaign.", field="campaign")
+    brand = brands[brand_id]
+    if row.currency is not None and row.currency != brand.currency:
+        raise Refused(
+            f"The amount is in {row.currency}, the brand's currency is {brand.currency}. "
+            f"Nothing is converted: hand in the amount in {brand.currency}.",
+            field="currency",
+        )
+    amount = _amount(row.amount, row.spend_type, zero_allowed=zero_allowed)
+    _check_date(row.spend_date, brand, now)
+    description = _description(row.description, row.spend_type)
+    key = _key(row.key)
+    content = f"{row.campaign_id}|{amount}|{row.spend_date}|{row.spend_type}|{description}"
+    fingerprint = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+    return ledger.Entry(
+        new_id(), brand_id, row.campaign_id, amount, row.spend_date, row.spend_type, description, source, key,
+        fingerprint, now, actor,
+    )  # fmt: skip
+
+
+def _amount(amount: Decimal, spend_type: str, *, zero_allowed: bool) -> int:
+    if spend_type not in SpendType.values:
+        raise Refused(f"“{spend_type}” is not one of {', '.join(SpendType.values)}.", field="spend_type")
+    try:
+        micros = money.to_micros(amount)
+    except money.InvalidAmount as error:
+        raise Refused(str(error), field="amount") from error
+    if spend_type == SpendType.ADJUSTMENT:
+        if micros == 0:
+            raise Refused("An adjustment of 0 changes nothing.", field="amount")
+    elif micros < 0 or (micros == 0 and not zero_allowed):
+        raise Refused("The amount must be more than 0; a correction is an ADJUSTMENT.", field="amount")
+    return micros
+
+
+def _check_date(day: date, brand: LockedBrand, now: datetime) -> None:
+    clean_day(day, "spend_date")
+    today = local_date(zone(brand.timezone), now)
+    if day > today + timedelta(days=FUTURE_DAYS):
+        raise Refused(f"{day} is in the future: today is {today} in {brand.timezone}.", field="spend_date")
+
+
+def _description(text: str, spend_type: str) -> str:
+    try:
+        if spend_type == SpendType.ADJUSTMENT:
+            return required_note(text, what="reason for the adjustment")
+        return clean_note(text, what="description") if text else ""
+    except InvalidText as error:
+        raise Refused(str(error), field="description") from error
+
+
+def _key(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return required_note(text, what="key") if len(text) <= 200 else clean_note(text, what="key", limit=200)
+    except InvalidText as error:
+        raise Refused(str(error), field="key") from error
+
+
+Moved = tuple[UUID, UUID, int, date, str]
+"""What a total moves by: brand, campaign, micros, date, type."""
+
+
+def _answer_known(
+    known: Mapping[int, ledger.Entry], source: str, *, correct: bool, actor: str, now: datetime
+) -> tuple[dict[int, Posted], list[Moved]]:
+    """Answer rows whose key is in the ledger already: a replay, a correction, or a conflict."""
+    spends = {
+        (spend.brand_id, spend.key): spend
+        for spend in Spend.objects.filter(
+            brand_id__in={entry.brand_id for entry in known.values()},
+            source=source,
+            key__in={entry.key for entry in known.values()},
+        )
+    }
+    answers: dict[int, Posted] = {}
+    moved: list[Moved] = []
+    revisions: list[SpendRevision] = []
+    for index, entry in sorted(known.items()):
+        spend = spends[entry.brand_id, entry.key]
+        if _same(spend, entry, correct=correct):
+            answers[index] = Posted(Outcome.REPLAYED, spend.pk)
+        elif not correct:
+            message = f"The key “{entry.key}” was used before for another spend. Use a new key for a new spend."
+            answers[index] = Posted(Outcome.REFUSED, spend.pk, Conflict(message, field="key"))
+        elif spend.voided_at is not None or spend.campaign_id != entry.campaign_id:
+            message = "This row was imported before and voided by hand since; it stays voided."
+            answers[index] = Posted(Outcome.REFUSED, spend.pk, Conflict(message, field="key"))
+        else:
+            revisions.append(_revise(spend, actor=actor, reason="The source reported another value.", now=now))
+            moved += _replace(spend, money.from_micros(entry.amount), entry.spend_date, entry.spend_type)
+            spend.description = entry.description
+            answers[index] = Posted(Outcome.CORRECTED, spend.pk)
+    SpendRevision.objects.bulk_create(revisions, batch_size=1_000)
+    changed = {revision.spend_id for revision in revisions}
+    _save([spend for spend in spends.values() if spend.pk in changed])
+    return answers, moved
+
+
+def _same(spend: Spend, entry: ledger.Entry, *, correct: bool) -> bool:
+    """A request is compared with what was first sent, an import with what stands in the ledger now."""
+    if not correct:
+        return spend.fingerprint == entry.fingerprint
+    stands = (spend.campaign_id, money.to_micros(spend.amount), spend.spend_date, spend.spend_type)
+    return stands == (entry.campaign_id, entry.amount, entry.spend_date, entry.spend_type)
+
+
+# --- Changing what was posted ----------------------------------------------------------------------------------------
+
+
+def get(spend_id: UUID) -> Spend:
+    spend = Spend.objects.select_related("campaign__brand").filter(pk=spend_id).first()
+    if spend is None:
+        raise NotFound("There is no such spend.", field="spend")
+    return spend
+
+
+def amend(
+    spend: Spend, changes: Mapping[str, object], brand: LockedBrand, *, reason: str, actor: str, now: datetime
+) -> list[ledger.PeriodAfter]:
+    """Replace amount, date, type or description; keep the former value; move the totals by the difference."""
+    if spend.voided_at is not None:
+        raise Conflict("This spend is voided. Post a new one instead.")
+    if unknown := set(changes) - {"amount", "spend_date", "spend_type", "description"}:
+        raise Refused(f"A spend has nothing called {', '.join(sorted(unknown))} to change.", field=min(unknown))
+    spend_type = str(changes.get("spend_type", spend.spend_type))
+    amount = changes.get("amount", spend.amount)
+    if not isinstance(amount, Decimal):
+        raise Refused(f"{amount!r} is not an amount.", field="amount")
+    day = clean_day(changes.get("spend_date", spend.spend_date), "spend_date")
+    if day is None:
+        raise Refused("A spend needs a date.", field="spend_date")
+    _amount(amount, spend_type, zero_allowed=False)
+    _check_date(day, brand, now)
+    description = _description(str(changes.get("description", spend.description)), spend_type)
+    if (amount, day, spend_type, description) == (spend.amount, spend.spend_date, spend.spend_type, spend.description):
+        return []
+    _revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
+    moved = _replace(spend, amount, day, spend_type)
+    spend.description = description
+    _save([spend])
+    return ledger.move_totals(ledger.add_up(moved))
+
+
+def void(spend: Spend, *, reason: str, actor: str, now: datetime) -> list[ledger.PeriodAfter]:
+    """Take the spend out of all totals; it stays in the ledger, marked. Voiding twice changes nothing."""
+    if spend.voided_at is not None:
+        return []
+    _revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
+    spend.voided_at = now
+    _save([spend])
+    return ledger.move_totals(ledger.add_up([_moved(spend, -1)]))
+
+
+def _revise(spend: Spend, *, actor: str, reason: str, now: datetime) -> SpendRevision:
+    """The present value, to be kept as a former one; the spend goes on as the next version."""
+    revision = SpendRevision(
+        spend=spend, version=spend.version, amount=spend.amount, spend_date=spend.spend_date,
+        spend_type=spend.spend_type, description=spend.description, voided_at=spend.voided_at,
+        replaced_at=now, replaced_by=actor, reason=reason,
+    )  # fmt: skip
+    spend.version += 1
+    return revision
+
+
+def _replace(spend: Spend, amount: Decimal, day: date, spend_type: str) -> list[Moved]:
+    before = _moved(spend, -1)
+    spend.amount, spend.spend_date, spend.spend_type = amount, day, spend_type
+    return [before, _moved(spend, 1)]
+
+
+def _moved(spend: Spend, sign: int) -> Moved:
+    amount = sign * money.to_micros(spend.amount)
+    return (spend.brand_id, spend.campaign_id, amount, spend.spend_date, spend.spend_type)
+
+
+def _save(spends: Sequence[Spend]) -> None:
+    fields = ["amount", "spend_date", "spend_type", "description", "voided_at", "version"]
+    Spend.objects.bulk_update(spends, fields, batch_size=500)
