@@ -139,13 +139,13 @@ def _digits(body: str, form: AmountFormat) -> str:
     if match is None:
         like = "1,234.56" if form == "point" else "1.234,56"
         raise InvalidAmount(f"“{body[:40]}” is not an amount written like {like}")
-    part = match["part"] or "0"
+    part = match["part"] or ""
     if len(part) > 6:
         raise InvalidAmount(f"“{body[:40]}” has more than six decimals")
     whole = _NOT_DIGITS.sub("", match["whole"] or "0").lstrip("0") or "0"
     if len(whole) > 13:
         raise InvalidAmount(f"“{body[:40]}” is too large")
-    return f"{whole}.{part}"
+    return f"{whole}.{part}" if part else whole
 
 
 def _currencies(marks: tuple[str, ...], text: str) -> frozenset[str]:
