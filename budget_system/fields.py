@@ -10,13 +10,16 @@ from django.forms import DecimalField, Field
 from budget_system import money
 
 
-class MoneyField(models.BigIntegerField[Any, Any]):
+class MoneyField(models.Field[Any, Any]):
     """An amount of money: integer micros in the database, `Decimal` everywhere else.
 
     SQLite's own decimal type is a float, and floats lose cents; integers compare and add exactly.
     """
 
     description = "An amount of money"
+
+    def get_internal_type(self) -> str:
+        return "BigIntegerField"
 
     def from_db_value(self, value: int | None, expression: object, connection: object) -> Decimal | None:
         return None if value is None else money.from_micros(value)

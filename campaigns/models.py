@@ -14,10 +14,13 @@ from campaigns import holds
 from campaigns.holds import Hold
 
 
-class HoldsField(models.CharField[Any, Any]):
+class HoldsField(models.Field[Any, Any]):
     """A set of holds: `tuple[Hold, ...]` in Python, codes in order of precedence joined by commas in the database."""
 
     description = "A set of holds"
+
+    def get_internal_type(self) -> str:
+        return "CharField"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("max_length", 300)

@@ -82,7 +82,9 @@ def check_flight(start: date | None, end: date | None) -> None:
 
 def check_external_id(brand: Brand, platform: str, external_id: str, but: UUID | None = None) -> None:
     """Refuse a platform campaign id that another campaign of the brand has."""
-    twins = Campaign.objects.filter(brand=brand, platform=platform, external_id=external_id).exclude(pk=but)
+    twins = Campaign.objects.filter(brand=brand, platform=platform, external_id=external_id)
+    if but is not None:
+        twins = twins.exclude(pk=but)
     if external_id and (twin := twins.first()) is not None:
         label = Platform(platform).label
         raise Refused(f"The campaign “{twin}” has the {label} id {external_id} already.", field="external_id")

@@ -1,7 +1,7 @@
 """Gather: read everything that decides about campaigns, in one query. SQL narrows and gathers; it decides nothing."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
@@ -135,11 +135,11 @@ def _facts(row: Sequence[Any]) -> Facts:
         budgets.append(Budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.BRAND, brand_day, brand_day_used or 0))
     if day is not None:
         budgets.append(Budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.CAMPAIGN, day, day_used or 0))
-    stops = ()
+    stops: tuple[Scope, ...] = ()
     if brand_stopped or stopped:
         stops = (Scope.BRAND,) * bool(brand_stopped) + (Scope.CAMPAIGN,) * bool(stopped)
     return Facts(
-        zone(zone_name), read_date(today), stops, bool(manual), read_moment(until), read_date(starts_on),
+        zone(zone_name), _day(today), stops, bool(manual), read_moment(until), read_date(starts_on),
         read_date(ends_on), tuple(budgets), False, week_from_text(week), _override(row),
     )  # fmt: skip
 
@@ -151,6 +151,13 @@ def _override(row: Sequence[Any]) -> OverrideFact | None:
     return OverrideFact(
         holds.from_text(lifts), _moment(starts_at), _moment(ends_at), extra, (posted or 0) - spent_before
     )
+
+
+def _day(value: date | str | None) -> date:
+    day = read_date(value)
+    if day is None:
+        raise ValueError("its brand's time zone is not known")
+    return day
 
 
 def _moment(value: datetime | str) -> datetime:
