@@ -23,7 +23,7 @@ def _on_postgres(*statements: str) -> Callable[[Apps, BaseDatabaseSchemaEditor],
     def run(_: Apps, editor: BaseDatabaseSchemaEditor) -> None:
         if editor.connection.vendor == "postgresql":
             for statement in statements:
-                editor.execute(statement)
+                editor.execute(statement, params=None)
 
     return run
 
