@@ -8,7 +8,7 @@ LABEL ?=
 PYTHON ?= $(shell ./tools/python.sh)
 
 # Install what the word after it needs, then run the rest with .venv's Python.
-READY = @$(PYTHON) tools/bootstrap.py
+READY = @exec $(PYTHON) tools/bootstrap.py
 DEMO = DEMO=1 BIND_HOST=127.0.0.1
 
 .DEFAULT_GOAL := help

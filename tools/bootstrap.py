@@ -117,14 +117,17 @@ def take_run_lock(wait_s: float = 15) -> IO[str]:
     living owner is waited for.
     """
     lock = RUN_LOCK.open("a+")
-    deadline = time.monotonic() + wait_s
+    deadline = None
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             owner = _run_owner()
-            if owner is not None or time.monotonic() > deadline:
+            if owner is not None or (deadline is not None and time.monotonic() > deadline):
                 fail(f"this checkout is running already{owner or ''}. Stop it there with Ctrl-C.")
+            if deadline is None:
+                print("  The last run was killed; waiting for its processes to end.", flush=True)
+                deadline = time.monotonic() + wait_s
             time.sleep(0.2)
         else:
             return lock

@@ -59,14 +59,11 @@ def _web_answers(host: str, port: int) -> bool:
     connection = http.client.HTTPConnection(host, port, timeout=10)
     try:
         connection.request("GET", "/admin/login/")
-        status = connection.getresponse().status
+        return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
-    if status >= 500:
-        raise UnableToStart(f"the web answers with status {status}.")
-    return status == 200
 
 
 def manage(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -118,7 +115,7 @@ def serve(supervisor: Supervisor, console: Console, all_parts: Sequence[Part], g
         supervisor.watch()
     finally:
         stopping = time.monotonic()
-        console.say("\nStopping …")
+        console.say("\nStopping ...")
         supervisor.stop(ENDING_FIRST)
         supervisor.stop([first.name])
         console.say(f"Stopped ({time.monotonic() - stopping:.1f} s).")

@@ -1,5 +1,6 @@
 """Keeps the parts of the running system alive, shows what they say, and ends them all when it is told to."""
 
+import io
 import os
 import signal
 import subprocess
@@ -36,7 +37,10 @@ class Console:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a part may say what the terminal has no characters for
         self._coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._held: list[str] | None = []
         self.closed = False
 
     def say(self, line: str) -> None:
@@ -48,7 +52,17 @@ class Console:
 
     def log(self, part: Part, line: str) -> None:
         name = f"{part.name:<6} |"
-        self.say(f"\033[{part.colour}m{name}\033[0m {line}" if self._coloured else f"{name} {line}")
+        written = f"\033[{part.colour}m{name}\033[0m {line}" if self._coloured else f"{name} {line}"
+        if self._held is None:
+            self.say(written)
+        else:
+            self._held.append(written)
+
+    def release(self) -> None:
+        """Show what parts have said so far; until now it would have got between the lines that tell the progress."""
+        held, self._held = self._held or [], None
+        for line in held:
+            self.say(line)
 
 
 @dataclass
@@ -60,7 +74,7 @@ class Running:
     started_at: float
     restarts: int = 0
     restart_at: float | None = None
-    is_ready: bool = False
+    is_up: bool = False
     said: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
 
 
@@ -73,8 +87,6 @@ class Supervisor:
         self._environment = environment
         self._running: dict[str, Running] = {}
         self._stops_asked = 0
-        # What programs say while they come up is shown only if they fail to.
-        self._shows_logs = False
 
     @property
     def is_stopping(self) -> bool:
@@ -100,7 +112,7 @@ class Supervisor:
         """Return when the part is up or a stop was asked for; raise UnableToStart when it died or took too long."""
         running = self._running[part.name]
         deadline = time.monotonic() + limit_s
-        while not (running.is_ready or (part.is_up and part.is_up()) or self.is_stopping):
+        while not (self._is_up(running) or self.is_stopping):
             if (code := running.process.poll()) is not None:
                 raise self._failure(running, f"{part.name} ended {_ending(code)} while starting")
             if time.monotonic() > deadline:
@@ -108,8 +120,8 @@ class Supervisor:
             time.sleep(0.05)
 
     def watch(self) -> None:
-        """Show logs and restart what dies, until a stop is asked for."""
-        self._shows_logs = True
+        """Show what the parts say and restart those that die, until a stop is asked for."""
+        self._console.release()
         while not self.is_stopping:
             for running in list(self._running.values()):
                 self._look_after(running)
@@ -117,7 +129,6 @@ class Supervisor:
 
     def stop(self, names: Sequence[str]) -> None:
         """Ask these parts to end, all at once; kill those that do not within their limits."""
-        self._shows_logs = True
         parts = [self._running[name] for name in names if name in self._running]
         asked_at = time.monotonic()
         for running in parts:
@@ -138,15 +149,29 @@ class Supervisor:
             if now >= running.restart_at:
                 self.start(part, running.restarts)
         elif (code := running.process.poll()) is not None:
-            if now - running.started_at > STEADY_S:
-                running.restarts = 0
-            wait_s = BACKOFF_S[min(running.restarts, len(BACKOFF_S) - 1)]
-            running.restarts += 1
-            running.restart_at = now + wait_s
-            self._console.say(f"{part.name} ended {_ending(code)}; it is started again in {wait_s} s.")
+            self._plan_restart(running, code, now)
+        elif not running.is_up and self._is_up(running):
+            self._console.say(f"{part.name} is up again.")
+
+    def _plan_restart(self, running: Running, code: int, now: float) -> None:
+        if not running.is_up:
+            for line in running.said:
+                self._console.log(running.part, line)
+        if now - running.started_at > STEADY_S:
+            running.restarts = 0
+        wait_s = BACKOFF_S[min(running.restarts, len(BACKOFF_S) - 1)]
+        running.restarts += 1
+        running.restart_at = now + wait_s
+        self._console.say(f"{running.part.name} ended {_ending(code)}; it is started again in {wait_s} s.")
+
+    def _is_up(self, running: Running) -> bool:
+        part = running.part
+        if part.is_up is not None and part.is_up():
+            running.is_up = True
+        return running.is_up
 
     def _read(self, running: Running) -> None:
-        """Pass on what the process says, line by line, until it ends."""
+        """Pass on what the process says; what it says while it comes up is shown only if it fails to."""
         if (stream := running.process.stdout) is None:
             return
         with stream:
@@ -154,8 +179,8 @@ class Supervisor:
                 line = raw.decode(errors="replace").rstrip()
                 running.said.append(line)
                 if running.part.ready_line and running.part.ready_line in line:
-                    running.is_ready = True
-                if self._shows_logs:
+                    running.is_up = True
+                elif running.is_up:
                     self._console.log(running.part, line)
 
     def _failure(self, running: Running, what: str) -> UnableToStart:

@@ -109,7 +109,7 @@ def run_all(steps: Sequence[Step], urls: Mapping[str, str]) -> list[Result]:
 
 
 def _run_shown(step: Step, common: Mapping[str, str]) -> Result:
-    print(f"\n── {step.name} " + "─" * max(0, 90 - len(step.name)), flush=True)
+    print(heading(step), flush=True)
     started = time.monotonic()
     code = servers.run(step.command, {**common, **step.environment})
     return Result(step, code, time.monotonic() - started)
@@ -152,11 +152,15 @@ def _in_background(steps: Sequence[Step], common: Mapping[str, str]) -> Iterator
         thread.join()
 
 
+def heading(step: Step) -> str:
+    return f"\n--- {step.name} ".ljust(100, "-")
+
+
 def report(results: Sequence[Result], seconds: float) -> int:
     """Print what failed in the background and the table; the exit code."""
     for result in results:
         if result.code and result.output:
-            print(f"\n── {result.step.name} " + "─" * max(0, 90 - len(result.step.name)))
+            print(heading(result.step))
             print(result.output.rstrip())
     failed = [result for result in results if result.word == "FAILED"]
     ran = [result for result in results if result.word == "ok"]
