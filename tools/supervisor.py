@@ -75,6 +75,7 @@ class Running:
     restarts: int = 0
     restart_at: float | None = None
     is_up: bool = False
+    said_up: bool = False
     said: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
 
 
@@ -150,8 +151,10 @@ class Supervisor:
                 self.start(part, running.restarts)
         elif (code := running.process.poll()) is not None:
             self._plan_restart(running, code, now)
-        elif not running.is_up and self._is_up(running):
-            self._console.say(f"{part.name} is up again.")
+        elif not running.said_up and self._is_up(running):
+            running.said_up = True
+            if running.restarts:
+                self._console.say(f"{part.name} is up again.")
 
     def _plan_restart(self, running: Running, code: int, now: float) -> None:
         if not running.is_up:
@@ -166,8 +169,8 @@ class Supervisor:
 
     def _is_up(self, running: Running) -> bool:
         part = running.part
-        if part.is_up is not None and part.is_up():
-            running.is_up = True
+        if not running.is_up and part.is_up is not None:
+            running.is_up = part.is_up()
         return running.is_up
 
     def _read(self, running: Running) -> None:
