@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -65,10 +65,9 @@ def read_uuid(value: UUID | str) -> UUID:
 
 
 def read_moment(value: datetime | str | None) -> datetime | None:
-    """A moment from a raw query: SQLite gives text without a zone, in UTC."""
-    if isinstance(value, str):
-        return datetime.fromisoformat(value + "+00:00")
-    return value
+    """A moment from a raw query: SQLite gives it without a zone, as text or not, and means UTC."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def read_date(value: date | str | None) -> date | None:
