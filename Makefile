@@ -8,8 +8,10 @@ LABEL ?=
 PYTHON ?= $(shell ./tools/python.sh)
 
 # Install what the word after it needs, then run the rest with .venv's Python.
-READY = @exec $(PYTHON) tools/bootstrap.py
-DEMO = DEMO=1 BIND_HOST=127.0.0.1
+# `exec`, so that a signal which make passes on reaches Python and not a shell before it.
+READY = @python="$(PYTHON)"; command -v "$$python" >/dev/null || \
+	{ echo "error: there is no $$python here. Install Python 3.11 or newer, or name one: make PYTHON=..." >&2; exit 1; }; \
+	exec "$$python" tools/bootstrap.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo-data shell migrate makemigrations test test-fast bench lint format typecheck lock clean

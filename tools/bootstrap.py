@@ -173,6 +173,8 @@ def install(locks: Tuple[str, ...]) -> None:
     if uv is not None:
         with step("Installing packages (uv)"):
             output = _run([uv, "pip", *arguments, "--python", str(PYTHON)])
+        if output is not None:
+            print("  uv could not install them; pip tries, and takes longer.", flush=True)
     if uv is None or output is not None:
         with step("Installing packages (pip)"):
             output = _run([*PIP, *arguments])
@@ -197,14 +199,14 @@ def _get_uv() -> Optional[str]:
 def _install_failure(output: str, tried: str) -> str:
     lowered = output.lower()
     offline = ("connection", "resolution", "network", "unreachable", "timed out", "no matching distribution", "dns")
-    tail = "\n".join("    " + line for line in output.strip().splitlines()[-6:])
+    lines = output.strip().splitlines() or ["(nothing)"]
     if any(word in lowered for word in offline):
         return (
             f"the packages could not be downloaded (tried {tried}). Check the network; behind a proxy set HTTPS_PROXY, "
-            "with a mirror set PIP_INDEX_URL and UV_DEFAULT_INDEX; then run the same command again. The last lines "
-            f"were:\n{tail}"
+            "with a mirror set PIP_INDEX_URL and UV_DEFAULT_INDEX; then run the same command again. The last word was: "
+            f"{lines[-1].strip()}"
         )
-    return f"installing the packages failed (tried {tried}):\n{tail}"
+    return "\n    ".join([f"installing the packages failed (tried {tried}):", *lines[-8:]])
 
 
 def _read_stamp() -> Dict[str, str]:
@@ -216,7 +218,8 @@ def _read_stamp() -> Dict[str, str]:
 
 def _run(command: List[str]) -> Optional[str]:
     """Run quietly; None if it went well, else its output."""
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # uv trusts the certificates that it brings along, pip those of the machine, where a company may have added its own.
+    environment = {"UV_SYSTEM_CERTS": "true", **os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     try:
         done = subprocess.run(
             command,
