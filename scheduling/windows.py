@@ -300,7 +300,7 @@ def open_seconds(week: Week, zone: ZoneInfo, start: datetime, end: datetime) -> 
 @lru_cache(maxsize=_WEEKS_AT_MOMENTS)
 def _open_seconds(week: Week, zone: ZoneInfo, start: datetime, end: datetime) -> int:
     total = 0
-    remaining = (end.replace(microsecond=0) - start.replace(microsecond=0)) // timedelta(seconds=1)
+    remaining = (end - start.replace(microsecond=0)) // timedelta(seconds=1)
     while remaining > 0:
         second, position, left = _stretch(zone, start)
         length = min(remaining, _OFFSET_KNOWN_FOR_S if left is None else left)

@@ -304,6 +304,9 @@ def test_a_month_starts_at_one_where_midnight_of_the_first_is_skipped() -> None:
         ("Africa/Casablanca", "2025-01-01 00:00", "2025-02-23 02:00"),
         ("Africa/Casablanca", "2025-02-23 02:00", "2025-04-06 02:00"),
         ("Pacific/Apia", "2011-12-01 00:00", "2011-12-30 10:00"),
+        # a summer of one week
+        ("America/Noronha", "2000-09-01 00:00", "2000-10-08 02:00"),
+        ("America/Noronha", "2000-10-08 02:00", "2000-10-15 01:00"),
         ("Asia/Kathmandu", "1985-01-01 00:00", "1985-12-31 18:30"),
         # the offset itself had seconds, and the change falls on one
         ("Africa/Monrovia", "1971-06-01 00:00", "1972-01-07 00:44:30"),

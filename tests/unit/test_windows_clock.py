@@ -275,6 +275,16 @@ def test_the_evening_that_is_lived_twice_counts_twice() -> None:
     assert next_change(week, cairo, at("2024-10-31 20:00")) == at("2024-10-31 22:00")
 
 
+def test_a_closing_that_two_changes_of_the_clocks_a_week_apart_put_off_is_found() -> None:
+    # Summer in Noronha lasted one week in 2000. The Sunday it began has no 00:00; on the next the clock goes back
+    # just before 00:00, and reaches it an hour later.
+    noronha = ZoneInfo("America/Noronha")
+    week: Week = ((0, 6 * DAY_S), (6 * DAY_S + 1800, 7 * DAY_S))
+
+    assert next_change(week, noronha, at("2000-10-08 01:59")) == at("2000-10-15 02:00")
+    assert next_change(week, noronha, at("2000-10-15 02:00")) == at("2000-10-15 02:30")
+
+
 # Open seconds
 
 
