@@ -87,15 +87,12 @@ def manage(arguments: Sequence[str], environment: Mapping[str, str]) -> subproce
     return done
 
 
-def prepare(environment: Mapping[str, str]) -> bool:
-    """Bring the database up to date and make the login; whether there is one."""
+def prepare(environment: Mapping[str, str]) -> None:
+    """The database up to date, and somebody who may log in."""
     with step("Preparing the database"):
         manage(["migrate", "--no-input"], environment)
-    if not any(ROOT.glob("*/management/commands/setup_demo.py")):
-        return False
     with step("Preparing the login"):
         manage(["setup_demo", "--login-only"], environment)
-    return True
 
 
 def serve(supervisor: Supervisor, console: Console, all_parts: Sequence[Part], greeting: Callable[[], str]) -> None:
@@ -121,11 +118,10 @@ def serve(supervisor: Supervisor, console: Console, all_parts: Sequence[Part], g
         console.say(f"Stopped ({time.monotonic() - stopping:.1f} s).")
 
 
-def greeting(url: str, has_login: bool, seconds: float) -> str:
-    login = "    user: admin    password: admin123" if has_login else ""
+def greeting(url: str, seconds: float) -> str:
     return (
         f"\nThe budget system runs, {seconds:.1f} s after its start.\n\n"
-        f"    {url}/admin/{login}\n\n"
+        f"    {url}/admin/    user: admin    password: admin123\n\n"
         "Ctrl-C stops it; its data stays in .local. What its parts say follows.\n"
     )
 
@@ -160,7 +156,7 @@ def main(argv: Sequence[str]) -> int:
     }
     console = Console()
     try:
-        has_login = prepare(environment)
+        prepare(environment)
         (LOCAL / "valkey").mkdir(exist_ok=True)
         valkey.make_socket_directory(valkey.demo_socket())
         with ProcessGroup(hold=[lock.fileno()]) as group:
@@ -170,7 +166,7 @@ def main(argv: Sequence[str]) -> int:
                 supervisor,
                 console,
                 parts(options.host, port),
-                lambda: greeting(url, has_login, time.monotonic() - started),
+                lambda: greeting(url, time.monotonic() - started),
             )
     except UnableToStart as error:
         fail(str(error))
