@@ -172,6 +172,8 @@ def main(argv: Sequence[str]) -> int:
         fail(str(error))
     except KeyboardInterrupt:
         return 130
+    finally:
+        valkey.remove_socket_directory(valkey.demo_socket())
     return 0
 
 

@@ -94,7 +94,7 @@ def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
 
 def selection(labels: Sequence[str]) -> list[str]:
     """pytest's arguments for labels: paths and options as they are, words as one -k expression."""
-    as_they_are = [label for label in labels if label.startswith("-") or (ROOT / label.split("::")[0]).exists()]
+    as_they_are = [label for label in labels if label.startswith("-") or "/" in label or (ROOT / label).exists()]
     words = [label for label in labels if label not in as_they_are]
     return [*as_they_are, *(["-k", " or ".join(words)] if words else [])]
 

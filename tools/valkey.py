@@ -59,6 +59,13 @@ def make_socket_directory(socket_path: Path) -> None:
         raise UnableToStart(f"{directory} is not a directory of yours alone. Remove it.")
 
 
+def remove_socket_directory(socket_path: Path) -> None:
+    """Undo make_socket_directory once Valkey has removed its socket."""
+    if socket_path.parent != LOCAL:
+        with contextlib.suppress(OSError):
+            socket_path.parent.rmdir()
+
+
 def wait_for(socket_path: Path, process: subprocess.Popen[bytes], limit_s: float = 15) -> None:
     """Return when Valkey answers; raise UnableToStart when it has died or does not answer in time."""
     deadline = time.monotonic() + limit_s
