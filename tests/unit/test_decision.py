@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -150,7 +151,7 @@ class Switch:
     """One cause that can be there or not."""
 
     hold: Hold
-    change: dict[str, object]
+    change: dict[str, Any]
 
 
 SWITCHES = [
@@ -189,5 +190,3 @@ def test_a_budget_of_nothing_never_ends_by_itself() -> None:
     facts = Facts(BERLIN, date(2026, 5, 5), budgets=(Budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.BRAND, 0, 0),))
 
     assert runs_next(facts, NOON) is None
-
-
