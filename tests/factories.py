@@ -82,6 +82,7 @@ class Story:
         """Post one spend that must be recorded."""
         posted = self.post(campaign, amount, day, **more)
         assert posted.outcome is Outcome.RECORDED, posted.error
+        assert posted.spend_id is not None
         return Spend.objects.get(pk=posted.spend_id)
 
     def refused(self, campaign: Campaign, amount: str, day: str | None = None, **more: Any) -> Refused:
