@@ -16,6 +16,7 @@ TESTS = {
     "PASSWORD_HASHERS": "django.contrib.auth.hashers.MD5PasswordHasher",
     # Django's test client speaks plain HTTP; the redirect itself is asserted where it matters.
     "SECURE_SSL_REDIRECT": "off",
+    "BEHIND_TLS_PROXY": "off",
     "CSRF_TRUSTED_ORIGINS": "",
 }
 DJANGO = {"DJANGO_SETTINGS_MODULE": "budget_system.settings"}
