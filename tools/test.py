@@ -2,9 +2,9 @@
 
     python -m tools.test [--fast] [--only STEP[,STEP]] [LABEL ...]
 
-A label is a path, a pytest node id (tests/unit/test_money.py::test_sum) or a word that names contain; what begins with
-a dash goes to pytest as it is. With a label only pytest runs, on both databases. `--fast` is pytest on SQLite, up to
-the first failure.
+A label is a path, a pytest node id (tests/unit/test_money.py::test_sum) or a word that names contain; with an option
+among them all go to pytest as they are. With a label only pytest runs, on both databases. `--fast` is pytest on SQLite,
+up to the first failure.
 """
 
 import argparse
@@ -93,10 +93,12 @@ def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
 
 
 def selection(labels: Sequence[str]) -> list[str]:
-    """pytest's arguments for labels: paths and options as they are, words as one -k expression."""
-    as_they_are = [label for label in labels if label.startswith("-") or "/" in label or (ROOT / label).exists()]
-    words = [label for label in labels if label not in as_they_are]
-    return [*as_they_are, *(["-k", " or ".join(words)] if words else [])]
+    """pytest's arguments for labels: paths as they are, words as one -k expression, everything as it is with options."""
+    if any(label.startswith("-") for label in labels):
+        return list(labels)
+    paths = [label for label in labels if "/" in label or (ROOT / label).exists()]
+    words = [label for label in labels if label not in paths]
+    return [*paths, *(["-k", " or ".join(words)] if words else [])]
 
 
 def run_all(steps: Sequence[Step], urls: Mapping[str, str]) -> list[Result]:
