@@ -1,7 +1,9 @@
 """What raw SQL needs to be the same statement on PostgreSQL and on SQLite, and transactions of use cases."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -18,6 +20,8 @@ DEADLOCK_OR_SERIALIZATION = {"40P01", "40001"}
 LOCK_NOT_AVAILABLE = "55P03"
 ATTEMPTS = 3
 
+_rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
+
 
 def use_case(function: Callable[P, T]) -> Callable[P, T]:
     """Run `function` in one transaction of its own; try again when the database asks for it.
@@ -30,7 +34,7 @@ def use_case(function: Callable[P, T]) -> Callable[P, T]:
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with transaction.atomic(durable=True):
+                with transaction.atomic(durable=not _rehearsing.get()):
                     return function(*args, **kwargs)
             except OperationalError as error:
                 code = getattr(error.__cause__, "pgcode", None)
@@ -41,6 +45,21 @@ def use_case(function: Callable[P, T]) -> Callable[P, T]:
         raise AssertionError("unreachable")
 
     return run
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """A dry run: use cases called inside do their work for real, in one transaction that is undone at the end.
+
+    What it shows is therefore what would happen, in every detail. Keep it short: their locks are held until the end.
+    """
+    with transaction.atomic(durable=True):
+        token = _rehearsing.set(True)
+        try:
+            yield
+        finally:
+            _rehearsing.reset(token)
+            transaction.set_rollback(True)
 
 
 def is_postgres() -> bool:

@@ -1,0 +1,213 @@
+"""Importing a spend report: the use case. Rows go in batch by batch, and campaigns stop as their budgets are reached.
+
+Each batch is one transaction, so a worker that dies loses nothing: the same file again goes on where it ended, and
+the totals are as if it had been sent once. A dry run does the same work and undoes it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import IO, TextIO
+from uuid import UUID
+
+from budget_system.db import chunks, rehearsal
+from budget_system.errors import Busy, Refused
+from enforcement.evaluation import Evaluation
+from enforcement.services import create_brand, create_campaign, post_spend
+from spending.importing import (
+    BrandTarget,
+    CampaignTarget,
+    Group,
+    ImportOptions,
+    ImportReport,
+    Intake,
+    StateFlip,
+    UnreadableFile,
+)
+from spending.models import SpendType
+from spending.reports import plain_csv
+from spending.services import Outcome, SpendRow
+
+BATCH = 5_000
+"""Spends a transaction: enough to be fast, few enough that nobody waits long for a brand."""
+PATIENCE = 3
+"""How often a batch whose brands are held by somebody else is tried."""
+
+Progress = Callable[[int, int], None]
+Unit = list[tuple[BrandTarget, list[CampaignTarget]]]
+
+
+def _silent(done: int, total: int) -> None:
+    """No progress shown."""
+
+
+def import_spend(
+    stream: IO[bytes],
+    options: ImportOptions,
+    *,
+    actor: str,
+    now: datetime,
+    dry_run: bool = False,
+    rejects: TextIO | None = None,
+    progress: Progress = _silent,
+) -> ImportReport:
+    """Import a seekable CSV file. All rejected lines are written to `rejects`.
+
+    Raises UnreadableFile for a file that cannot be read, Refused for options that make no sense.
+    """
+    try:
+        intake = Intake(plain_csv.parse(stream, options.checked().reading), options)
+        _Posting(intake, actor=actor, now=now, dry_run=dry_run, progress=progress).run()
+        return intake.finish(rejects)
+    except plain_csv.UnreadableReport as error:
+        raise UnreadableFile(f"The file cannot be read: {error}.", field="file") from error
+
+
+class _Posting:
+    """One import under way."""
+
+    def __init__(self, intake: Intake, *, actor: str, now: datetime, dry_run: bool, progress: Progress) -> None:
+        self.intake = intake
+        self.options = intake.options
+        self.actor, self.now, self.dry_run = actor, now, dry_run
+        self.progress = progress
+        self.done = 0
+        self.flips: dict[UUID, StateFlip] = {}
+
+    def run(self) -> None:
+        brands = self.intake.brands()
+        total = sum(len(target.days) + len(target.others) for _, targets in brands for target in targets)
+        for unit in _units(brands):
+            undone: AbstractContextManager[None] = rehearsal() if self.dry_run else nullcontext()
+            with undone:
+                self._create(unit)
+                groups = [group for _, targets in unit for target in targets if target.id for group in target.groups()]
+                for batch in chunks(groups, BATCH):
+                    self._post(self._not_from_elsewhere(batch))
+                    self.done += len(batch)
+                    self.progress(self.done, total)
+        result = self.intake.result
+        result.dry_run = self.dry_run
+        result.changes = [flip for flip in self.flips.values() if flip.from_holds != flip.to_holds]
+
+    # -- What is missing
+
+    def _create(self, unit: Unit) -> None:
+        for brand, targets in unit:
+            try:
+                brand_id = brand.id or self._create_brand(brand)
+            except Refused as error:
+                self._refuse(targets, f"the brand “{brand.name}” cannot be created: {error.message}")
+                continue
+            for target in targets:
+                if target.id is None:
+                    self._create_campaign(brand_id, target)
+
+    def _create_brand(self, brand: BrandTarget) -> UUID:
+        inputs = {"name": brand.name, "currency": brand.currency, "timezone": self.options.timezone}
+        brand.id = create_brand(inputs, actor=self.actor, now=self.now).pk
+        self.intake.result.created_brands.append(brand.name)
+        return brand.id
+
+    def _create_campaign(self, brand_id: UUID, target: CampaignTarget) -> None:
+        inputs = {"name": target.name, "external_id": target.external_id}
+        if self.options.platform:
+            inputs["platform"] = self.options.platform
+        try:
+            campaign = create_campaign(brand_id, inputs, actor=self.actor, now=self.now)
+        except Refused as error:
+            self._refuse([target], f"the campaign “{target.name}” cannot be created: {error.message}")
+            return
+        target.id = campaign.pk
+        self.intake.result.created_campaigns.append(target.name)
+        if campaign.holds:
+            self.flips[campaign.pk] = StateFlip(campaign.pk, brand_id, (), campaign.holds)
+
+    def _refuse(self, targets: Sequence[CampaignTarget], reason: str) -> None:
+        for target in targets:
+            for group in target.groups():
+                self.intake.settle(group, Outcome.REFUSED, reason)
+
+    # -- What is there already
+
+    def _not_from_elsewhere(self, batch: Sequence[Group]) -> list[Group]:
+        """The groups to post: without those whose day is recorded from another source, unless that is wanted."""
+        intake = self.intake
+        elsewhere = intake.spend_from_elsewhere(batch)
+        replaced = intake.replaces(batch) if intake.report.of_rejects else set()
+        if not elsewhere and not replaced:
+            return list(batch)
+        left = []
+        for group in batch:
+            found = elsewhere.get((group.target.id, group.day)) if group.target.id else None
+            if found is not None and group.spend_type == SpendType.DAILY:
+                intake.flag(group, found)
+                if not self.options.even_if_typed:
+                    intake.leave_out(group, found)
+                    continue
+            if group.line in replaced:
+                reason = "this day is recorded with another amount, of which this may be a part: send the whole report"
+                intake.settle(group, Outcome.REFUSED, reason)
+                continue
+            left.append(group)
+        return left
+
+    # -- Posting
+
+    def _post(self, groups: Sequence[Group], attempt: int = 1) -> None:
+        """Post in one transaction. What spoils it is found by halving; what is held by others is tried again."""
+        if not groups:
+            return
+        try:
+            answers, evaluation = self._post_all(groups)
+        except Refused as error:
+            if isinstance(error, Busy) and attempt < PATIENCE:
+                self._post(groups, attempt + 1)
+            elif len(groups) == 1 or (isinstance(error, Busy) and len({group.target.brand for group in groups}) == 1):
+                for group in groups:
+                    self.intake.settle(group, Outcome.REFUSED, error.message)
+            else:
+                middle = len(groups) // 2
+                self._post(groups[:middle], attempt)
+                self._post(groups[middle:], attempt)
+            return
+        for group, (outcome, reason) in zip(groups, answers, strict=True):
+            self.intake.settle(group, outcome, reason)
+        self._note(evaluation)
+
+    def _post_all(self, groups: Sequence[Group]) -> tuple[list[tuple[Outcome, str]], Evaluation]:
+        rows = [
+            SpendRow(
+                group.target.id, group.cost, group.day, group.spend_type, group.description[:1000], group.spend_key(),
+                group.currency,
+            )
+            for group in groups
+            if group.target.id
+        ]  # fmt: skip
+        source = self.options.spend_source
+        result = post_spend(rows, source=source, actor=self.actor, now=self.now, correct=True)
+        return [(one.outcome, one.error.message if one.error else "") for one in result.answers], result.evaluation
+
+    def _note(self, evaluation: Evaluation) -> None:
+        """Keep the holds before the first change of each campaign and those after its last."""
+        for change in evaluation.changes:
+            first = self.flips.get(change.campaign_id)
+            before = first.from_holds if first else change.from_holds
+            self.flips[change.campaign_id] = StateFlip(
+                change.campaign_id, change.brand_id, before, change.verdict.holds
+            )
+
+
+def _units(brands: Sequence[tuple[BrandTarget, list[CampaignTarget]]]) -> Iterator[Unit]:
+    """Brands together up to a batch's size; a brand is never in two units, so that each can be rehearsed by itself."""
+    unit: Unit = []
+    size = 0
+    for brand, targets in brands:
+        more = sum(len(target.days) + len(target.others) for target in targets)
+        if unit and size + more > BATCH:
+            yield unit
+            unit, size = [], 0
+        unit.append((brand, targets))
+        size += more
+    if unit:
+        yield unit

@@ -1,0 +1,170 @@
+"""Import a CSV report of spend."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, TextIO
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from brands.queries import find_brand
+from budget_system import clock, money
+from campaigns.models import Platform
+from enforcement.importing import import_spend
+from enforcement.management.console import Progress, actor, errors_as_exit_code, table
+from spending.importing import ImportOptions, ImportReport
+from spending.reports import days, numbers, plain_csv
+from spending.reports.columns import OPTIONS, Named
+from spending.reports.header import DELIMITERS
+
+SHOWN = 20
+IN_MEMORY = 16 * 1024 * 1024
+
+
+class Command(BaseCommand):
+    help = (
+        "Import a CSV report of spend: a row per campaign and day. Rows that repeat campaign and day are added up. The "
+        "same file again changes nothing; a newer one corrects. Exit code 1 when the file cannot be read, and with "
+        "--strict also when rows were rejected."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="The file; - for standard input.")
+        parser.add_argument("--dry-run", action="store_true", help="Show what would come of it; change nothing.")
+        parser.add_argument("--strict", action="store_true", help="Exit code 1 when rows were rejected.")
+        parser.add_argument("--rejects", metavar="CSV", help="Write rejected rows here, to mend and send again.")
+        whose = parser.add_argument_group("whose rows these are")
+        whose.add_argument("--brand", help="All rows are this brand's (name or id). Else the account column says.")
+        whose.add_argument("--platform", type=str.upper, choices=Platform.values, help="Only campaigns of it.")
+        whose.add_argument("--source", default="csv", help="Where the figures come from, such as google. Default: csv.")
+        whose.add_argument("--currency", type=str.upper, help="For rows without one. Default: the brand's.")
+        whose.add_argument("--create-campaigns", action="store_true", help="Create campaigns that are not known.")
+        whose.add_argument("--create-brands", action="store_true", help="Create brands that are not known.")
+        whose.add_argument("--timezone", default="UTC", help="Of brands that are created. Default: UTC.")
+        whose.add_argument(
+            "--even-if-typed", action="store_true", help="Also take days that have spend from elsewhere already."
+        )
+        written = parser.add_argument_group("how the file is written, where that cannot be told from it")
+        for role, option in OPTIONS.items():
+            help = "Its name or number; '' for none."
+            written.add_argument(option, dest=f"column_{role}", metavar="COLUMN", help=help)
+        written.add_argument("--campaign-column", metavar="COLUMN", help="The same as --campaign-id-column.")
+        written.add_argument("--day-format", choices=days.DAY_FORMATS)
+        written.add_argument("--amount-format", choices=numbers.AMOUNT_FORMATS)
+        written.add_argument("--delimiter", help=r"One of , ; | or \t.")
+        written.add_argument("--encoding", help="Such as cp1252. Default: UTF-8 or UTF-16, told from the file.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with errors_as_exit_code(), ExitStack() as stack:
+            import_options = _import_options(options)
+            stream = stack.enter_context(_opened(options["file"]))
+            rejects = stack.enter_context(_writing(options["rejects"]))
+            report = import_spend(
+                stream,
+                import_options,
+                actor=actor(),
+                now=clock.now(),
+                dry_run=options["dry_run"],
+                rejects=rejects,
+                progress=Progress(self.stderr, "campaign days"),
+            )
+        self._show(report, options["rejects"])
+        if options["strict"] and report.rejected:
+            sys.exit(1)
+
+    def _show(self, report: ImportReport, rejects_path: str | None) -> None:
+        write = self.stdout.write
+        for what, names in (("brand", report.created_brands), ("campaign", report.created_campaigns)):
+            if names:
+                listed = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+                write(f"Created {len(names)} {what}{'s' if len(names) > 1 else ''}: {listed}")
+        for line in table(("Rows", "Number"), [(name, f"{count:,}") for name, count in report.counts().items()]):
+            write(line)
+        for currency, total in sorted(report.totals.items()):
+            write(f"{report.first_day} to {report.last_day}: {money.display_text(total, currency)} {currency}")
+        if report.totals_agree is not None:
+            verdict = "equals the sum of the rows" if report.totals_agree else "differs from the sum of the rows"
+            write(f"The file's own total {verdict}.")
+        for noted in report.duplicates[:SHOWN]:
+            write(f"Line {noted.line}: left out, {noted.reason}")
+        if report.duplicate > SHOWN:
+            write(f"… and {report.duplicate - SHOWN:,} more left out")
+        self._show_rejects(report, rejects_path)
+        write(f"INFO {'Dry run: ' if report.dry_run else ''}Import completed: {report.counts()}")
+
+    def _show_rejects(self, report: ImportReport, rejects_path: str | None) -> None:
+        if rejects_path is not None:
+            self.stdout.write(f"Rejected rows are in {rejects_path}: mend them and import that file.")
+            return
+        for reject in report.rejects[:SHOWN]:
+            self.stdout.write(f"Line {reject.line}: rejected, {reject.reason}: {_shown(reject.raw)}")
+        if report.rejected > SHOWN:
+            self.stdout.write(f"… and {report.rejected - SHOWN:,} more rejected; --rejects FILE writes them all")
+
+
+def _shown(cells: Any) -> str:
+    text = ", ".join("".join(char if char.isprintable() else "�" for char in cell) for cell in cells)
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _import_options(options: dict[str, Any]) -> ImportOptions:
+    columns = {role: options[f"column_{role}"] for role in OPTIONS}
+    if options["campaign_column"] is not None:
+        if columns["campaign_id"] is not None:
+            raise CommandError("Say --campaign-column or --campaign-id-column, not both.")
+        columns["campaign_id"] = options["campaign_column"]
+    delimiter = "\t" if options["delimiter"] == r"\t" else options["delimiter"]
+    if delimiter not in (None, *DELIMITERS):
+        raise CommandError(rf"“{delimiter}” is not a delimiter; use one of , ; | or \t.")
+    reading = plain_csv.Options(
+        columns=Named(**columns),
+        day_format=options["day_format"],
+        amount_format=options["amount_format"],
+        delimiter=delimiter,
+        encoding=options["encoding"],
+    )
+    return ImportOptions(
+        reading=reading,
+        source=options["source"],
+        brand_id=find_brand(options["brand"]).pk if options["brand"] else None,
+        platform=options["platform"] or "",
+        currency=options["currency"],
+        timezone=options["timezone"],
+        create_campaigns=options["create_campaigns"],
+        create_brands=options["create_brands"],
+        even_if_typed=options["even_if_typed"],
+    )
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    """The file; standard input, which cannot be read twice, by way of a temporary one."""
+    if path == "-":
+        with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as spooled:
+            shutil.copyfileobj(sys.stdin.buffer, spooled)
+            spooled.seek(0)
+            yield spooled
+        return
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - closed below; only its opening may fail in this way
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _writing(path: str | None) -> Iterator[TextIO | None]:
+    """The file of rejects: UTF-8 with a mark, which Excel needs."""
+    if path is None:
+        yield None
+        return
+    try:
+        file = Path(path).open("w", encoding="utf-8-sig", newline="")  # noqa: SIM115 - as above
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+    with file:
+        yield file
