@@ -93,7 +93,7 @@ def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
 
 
 def selection(labels: Sequence[str]) -> list[str]:
-    """pytest's arguments for labels: paths as they are, words as one -k expression, everything as it is with options."""
+    """pytest's arguments: paths as they are, words as one -k expression; with an option among them all as they are."""
     if any(label.startswith("-") for label in labels):
         return list(labels)
     paths = [label for label in labels if "/" in label or (ROOT / label).exists()]
