@@ -39,7 +39,7 @@ def lock_brands_of(campaign_ids: Sequence[UUID]) -> tuple[dict[UUID, LockedBrand
     brands: dict[UUID, LockedBrand] = {}
     brand_of: dict[UUID, UUID] = {}
     with connection.cursor() as cursor:
-        for some in chunks(ids, len(ids) if is_postgres() else 10_000):
+        for some in chunks(ids, max(len(ids), 1) if is_postgres() else 10_000):
             marks = ",".join(["%s"] * len(some))
             suffix = f"{FOR_NO_KEY_UPDATE} OF b" if is_postgres() else ""
             sql = (
