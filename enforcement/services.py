@@ -196,7 +196,7 @@ def void_spend(
     spend, locked = _lock_spend(spend_id, now, expected_version)
     reason = campaigns.clean_reason(reason)
     moved = spending.void(spend, reason=reason, actor=actor, now=now)
-    before, after = {"amount": spend.amount}, {"amount": None}
+    before, after = {"amount": spend.amount}, {"amount": None if moved else spend.amount}
     return _spend_changed(spend, locked, moved, "void spend", before, after, reason=reason, actor=actor, now=now)
 
 
@@ -273,10 +273,12 @@ def change_brand(
         return Evaluation()
     record_turns(brands.lock([brand_id]).values(), now)  # the day may be another one in the new zone
     today = local_date(brand.zone, now)
-    if "daily_budget" in after:
-        set_budget_in_force(brand.pk, PeriodKind.DAY, brand.daily_budget, today)
-    if "monthly_budget" in after:
-        set_budget_in_force(brand.pk, PeriodKind.MONTH, brand.monthly_budget, month_start(today))
+    # In a new zone today may be a day that was over, whose rows still show the budgets of then.
+    for scope in [brand, *brand.campaigns.all()] if "timezone" in after else [brand]:
+        if {"timezone", "daily_budget"} & set(after):
+            set_budget_in_force(scope.pk, PeriodKind.DAY, scope.daily_budget, today)
+        if {"timezone", "monthly_budget"} & set(after):
+            set_budget_in_force(scope.pk, PeriodKind.MONTH, scope.monthly_budget, month_start(today))
     audit(brand, "change brand", brand_id=brand.pk, actor=actor, now=now, before=before, after=after, reason=reason)
     cause = Cause.BUDGET if {"daily_budget", "monthly_budget"} & set(after) else Cause.SETTINGS
     return _whole_brand(brand_id, cause=cause, actor=actor, now=now)
@@ -418,6 +420,7 @@ def _check_campaign(campaign: Campaign) -> None:
 def pause(campaign_id: UUID, *, actor: str, now: datetime, until: datetime | None = None, reason: str = "") -> Verdict:
     """Pause by hand, optionally until a moment. No reset, raise or schedule ends it."""
     campaign = _lock_campaign(campaign_id, now)
+    _current(campaign)
     campaigns.set_manual_pause(campaign, until=until, reason=reason, actor=actor, now=now)
     after: dict[str, object] = {"until": plain(until, "")}
     audit(campaign, "pause", brand_id=campaign.brand_id, actor=actor, now=now, after=after, reason=reason)
@@ -516,6 +519,7 @@ def _liftable(lifts: Iterable[Hold], ends_at: datetime | None) -> tuple[Hold, ..
 def clear_override(campaign_id: UUID, *, actor: str, now: datetime, reason: str = "") -> Verdict:
     """End the campaign's override, if it has one, and evaluate."""
     campaign = _lock_campaign(campaign_id, now)
+    _current(campaign)
     if _clear_override(campaign, actor, now):
         audit(campaign, "clear override", brand_id=campaign.brand_id, actor=actor, now=now, reason=reason)
     return _one(campaign, cause=Cause.OVERRIDE, actor=actor, now=now)
@@ -547,8 +551,9 @@ def restore_campaign(campaign_id: UUID, *, actor: str, now: datetime) -> Verdict
     campaign = _lock_campaign(campaign_id, now)
     if campaign.brand.archived_at is not None:
         raise Conflict(f"The brand “{campaign.brand}” is archived. Restore it first.")
-    campaigns.set_archived(Campaign.objects.filter(pk=campaign.pk), None, now)
-    audit(campaign, "restore", brand_id=campaign.brand_id, actor=actor, now=now)
+    if campaign.archived_at is not None:
+        campaigns.set_archived(Campaign.objects.filter(pk=campaign.pk), None, now)
+        audit(campaign, "restore", brand_id=campaign.brand_id, actor=actor, now=now)
     return _one(campaign, cause=Cause.ARCHIVED, actor=actor, now=now)
 
 
@@ -581,9 +586,11 @@ def add_window(campaign_id: UUID, row: ScheduleRow, *, actor: str, now: datetime
 
 
 @use_case
-def change_window(schedule_id: UUID, row: ScheduleRow, *, actor: str, now: datetime) -> Verdict:
-    """Change one window of a schedule."""
-    campaign = _lock_campaign(scheduling.get(schedule_id).campaign_id, now)
+def change_window(
+    schedule_id: UUID, row: ScheduleRow, *, actor: str, now: datetime, expected_version: int | None = None
+) -> Verdict:
+    """Change one window of a schedule. `expected_version` is that of its campaign."""
+    campaign = _lock_campaign(scheduling.get(schedule_id).campaign_id, now, expected_version)
     return _schedule_changed(
         campaign, lambda: scheduling.change_row(scheduling.get(schedule_id), row, now), actor=actor, now=now
     )
@@ -599,6 +606,7 @@ def remove_window(schedule_id: UUID, *, actor: str, now: datetime) -> Verdict:
 
 
 def _schedule_changed(campaign: Campaign, change: Callable[[], None], *, actor: str, now: datetime) -> Verdict:
+    _current(campaign)
     before = scheduling.describe(scheduling.rows_of(campaign))
     change()
     after = scheduling.describe(scheduling.rows_of(campaign))
