@@ -52,6 +52,7 @@ else:
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -84,7 +85,7 @@ WSGI_APPLICATION = "budget_system.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        "DIRS": [BASE_DIR / "budget_system" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -112,6 +113,8 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEMO or DEBUG
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+# The page of a campaign sends eight fields for each of the 672 windows that a week may have.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 6_000
 
 # --- Database --------------------------------------------------------------------------------------------------------
 
@@ -236,4 +239,6 @@ UNFOLD = {
     "SITE_SYMBOL": "payments",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"navigation": "budget_system.admin.navigation.sidebar"},
+    "DASHBOARD_CALLBACK": "budget_system.admin.navigation.dashboard",
 }

@@ -1,0 +1,456 @@
+"""Brands and the audit record in the admin."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from moneyed import CURRENCIES
+
+from brands.models import AuditEntry, Brand
+from brands.periods import local_date
+from brands.services import INPUTS, zone, zone_names
+from budget_system import clock, money
+from budget_system.admin import show
+from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, query_url
+from budget_system.admin.figures import Spent, spent
+from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
+from budget_system.admin.forms import OptionalReasonForm, ReasonForm, UseCaseForm
+from budget_system.admin.pages import ActionsAdmin, ask, object_action
+from budget_system.admin.ui import AutocompleteSelectFilter, DropdownFilter, Radios, SearchableSelect
+from campaigns.models import Campaign, CampaignStatus
+from enforcement import services
+from enforcement.evaluation import Evaluation
+from enforcement.explain import local_text
+from enforcement.snapshots import zones_in_use
+from spending.models import BudgetPeriod, PeriodKind
+
+BUDGETS = ("daily_budget", "monthly_budget")
+HISTORY = 20
+
+
+class OverBudgetFilter(DropdownFilter):
+    """Brands whose daily budget is used up today, each by its own calendar."""
+
+    title = "today's budget"
+    parameter_name = "today"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [("over", "Used up today")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Brand]) -> QuerySet[Brand]:
+        if self.value() != "over":
+            return queryset
+        now = clock.now()
+        over = Q(daily_budget=0)
+        names_by_day: dict[Any, list[str]] = {}
+        for name in zones_in_use():
+            names_by_day.setdefault(local_date(zone(name), now), []).append(name)
+        for day, names in names_by_day.items():
+            used_up = BudgetPeriod.objects.filter(
+                scope_id=OuterRef("pk"), kind=PeriodKind.DAY, starts_on=day, used__gte=F("budget")
+            )
+            over |= Q(Exists(used_up), timezone__in=names, daily_budget__isnull=False)
+        return queryset.filter(over)
+
+
+class ZoneFilter(DropdownFilter):
+    title = "time zone"
+    parameter_name = "zone"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [(name, name) for name in sorted(zones_in_use())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Brand]) -> QuerySet[Brand]:
+        return queryset.filter(timezone=self.value()) if self.value() in zone_names() else queryset
+
+
+class CurrencyFilter(DropdownFilter):
+    title = "currency"
+    parameter_name = "currency"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        codes = Brand.objects.order_by("currency").values_list("currency", flat=True).distinct()
+        return [(code, code) for code in codes]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Brand]) -> QuerySet[Brand]:
+        return queryset.filter(currency=self.value()) if self.value() else queryset
+
+
+class BrandForm(UseCaseForm):
+    timezone = forms.ChoiceField(
+        label="Time zone",
+        widget=SearchableSelect,
+        choices=lambda: [(name, name) for name in sorted(zone_names())],
+        initial="UTC",
+        help_text="Days and months of this brand begin at midnight here.",
+    )
+    currency = forms.ChoiceField(
+        widget=SearchableSelect,
+        choices=lambda: [
+            (code, f"{code} – {CURRENCIES[code].name}") for code in sorted(CURRENCIES) if money.is_currency(code)
+        ],
+        initial="USD",
+        help_text="Of all its budgets and spends. It cannot change once there is spend.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "timezone" in self.initial:
+            self.initial["timezone"] = str(self.initial["timezone"])
+
+
+class ForcedResetForm(ReasonForm):
+    """Which period begins afresh; a second look is asked for, as the budget counts from 0 again."""
+
+    kinds = forms.ChoiceField(
+        label="Begin afresh",
+        widget=Radios,
+        choices=[("D", "Today"), ("M", "This month"), ("DM", "Both")],
+        initial="D",
+    )
+    confirm = forms.BooleanField(
+        label="Yes: what has been spent in it no longer counts against the budget",
+        error_messages={"required": "Tick this to confirm."},
+    )
+    field_order = ["kinds", "reason", "confirm"]
+
+
+class BrandFigures:
+    """What a row of the list shows beside the brand itself."""
+
+    def __init__(self, spent: Spent, now: datetime) -> None:
+        self.spent = spent
+        self.now = now
+        self.running = 0
+        self.paused = 0
+
+
+@admin.register(Brand)
+class BrandAdmin(ActionsAdmin):
+    form = BrandForm
+    inputs = INPUTS
+    list_display = (
+        "name", "today", "month", "campaigns_count", "state", "local_day", "currency",
+    )  # fmt: skip
+    list_filter = (OverBudgetFilter, CurrencyFilter, ZoneFilter, ArchivedFilter)
+    search_fields = ("name",)
+    ordering = ("name", "pk")
+    list_fullwidth = True
+    empty_text = "A brand is a client with its budgets, time zone and currency. Add the first one, then its campaigns."
+    actions_detail = (
+        "emergency_stop", "clear_stop", "forced_reset", "archive", "restore",
+    )  # fmt: skip
+    fieldsets = (
+        ("Brand", {"fields": ("name", "timezone", "currency")}),
+        ("Budgets", {"fields": BUDGETS, "description": "They cover the sum of all campaigns. A change acts at once."}),
+    )
+
+    # --- The list -----------------------------------------------------------------------------------------------------
+
+    def dress(self, rows: list[Brand], now: datetime) -> None:
+        uses = spent(rows, now)
+        figures = {brand.pk: BrandFigures(uses[brand.pk], now) for brand in rows}
+        counts = (
+            Campaign.objects.current()
+            .filter(brand__in=list(figures))
+            .order_by()
+            .values_list("brand_id", "status")
+            .annotate(Count("pk"))
+        )
+        for brand_id, status, count in counts:
+            if status == CampaignStatus.ACTIVE:
+                figures[brand_id].running = count
+            else:
+                figures[brand_id].paused = count
+        for brand in rows:
+            note(brand, figures[brand.pk])
+
+    @admin.display(description="spent today")
+    def today(self, brand: Brand) -> SafeString:
+        use = noted(brand).spent.day
+        return show.use_bar(use.used, brand.daily_budget, brand.currency, use.forgiven)
+
+    @admin.display(description="spent this month")
+    def month(self, brand: Brand) -> SafeString:
+        use = noted(brand).spent.month
+        return show.use_bar(use.used, brand.monthly_budget, brand.currency, use.forgiven)
+
+    @admin.display(description="campaigns")
+    def campaigns_count(self, brand: Brand) -> SafeString:
+        return _campaigns(brand, noted(brand))
+
+    @admin.display(description="state")
+    def state(self, brand: Brand) -> SafeString:
+        return _state(brand)
+
+    @admin.display(description="local day")
+    def local_day(self, brand: Brand) -> SafeString:
+        now = noted(brand).now.astimezone(brand.zone)
+        return format_html(
+            '<span class="whitespace-nowrap" title="{}">{}</span>', brand.zone.key, f"{now:%a %d %b %H:%M}"
+        )
+
+    # --- The page -----------------------------------------------------------------------------------------------------
+
+    def panels_above(self, obj: Brand, now: datetime) -> Sequence[Panel]:
+        self.dress([obj], now)
+        use = noted(obj).spent
+        facts = show.facts(
+            [
+                ("Spent today", show.use_bar(use.day.used, obj.daily_budget, obj.currency, use.day.forgiven)),
+                (
+                    "Spent this month",
+                    show.use_bar(use.month.used, obj.monthly_budget, obj.currency, use.month.forgiven),
+                ),
+                ("Campaigns", _campaigns(obj, noted(obj))),
+                ("Local time", f"{now.astimezone(obj.zone):%a %d %b %Y %H:%M} {obj.zone.key}"),
+            ]
+        )
+        return [Panel("Now", format_html("{}{}", _notice(obj, now), facts))]
+
+    def panels_below(self, obj: Brand, now: datetime) -> Sequence[Panel]:
+        return [Panel("History of the budgets", _budget_history(obj))]
+
+    def create(self, request: HttpRequest, form: Any, now: datetime) -> Brand:
+        brand = services.create_brand(form.given(INPUTS), actor=actor_of(request), now=now)
+        self.say(request, f"The brand “{brand}” is there. Add its campaigns next.")
+        self._warn(request, brand)
+        return brand
+
+    def change(self, request: HttpRequest, obj: Brand, form: Any, now: datetime) -> None:
+        changes = form.changes(INPUTS)
+        if not changes:
+            self.say(request, f"Nothing was changed in “{obj}”.", messages.INFO)
+            return
+        evaluation = services.change_brand(
+            obj.pk, changes, actor=actor_of(request), now=now, expected_version=form.cleaned_data["expected_version"]
+        )
+        obj.refresh_from_db()
+        self.say(request, f"“{obj}” was changed.{flips_text(evaluation)}")
+        self._warn(request, obj)
+
+    def _warn(self, request: HttpRequest, brand: Brand) -> None:
+        brand.refresh_from_db()
+        if brand.daily_budget is not None and brand.monthly_budget is not None:
+            warn_of_daily_above_monthly(self, request, brand.daily_budget, brand.monthly_budget, brand.currency)
+
+    # --- Actions ------------------------------------------------------------------------------------------------------
+
+    def offered(self, obj: Brand) -> Iterable[str]:
+        stop = "emergency_stop" if obj.emergency_stopped_at is None else "clear_stop"
+        if obj.archived_at is not None:
+            return ("restore",)
+        return (stop, "forced_reset", "archive")
+
+    @object_action("Emergency stop…", path="stop", icon="emergency_home", danger=True)
+    def emergency_stop(self, request: HttpRequest, obj: Brand) -> HttpResponse:
+        def run(form: Any) -> None:
+            evaluation = services.emergency_stop_brand(
+                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            self.say(request, f"“{obj}” is stopped.{flips_text(evaluation)} It stays so until a person clears it.")
+
+        return ask(
+            self, request, obj, title="Emergency stop", button="Stop all campaigns now", danger=True,
+            form_class=ReasonForm, run=run,
+            intro=["Every campaign of this brand stops now. No override, reset or schedule lifts it."],
+        )  # fmt: skip
+
+    @object_action("Clear emergency stop…", path="clear-stop", icon="play_circle")
+    def clear_stop(self, request: HttpRequest, obj: Brand) -> HttpResponse:
+        def run(form: Any) -> None:
+            evaluation = services.clear_brand_stop(
+                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            self.say(request, f"The emergency stop of “{obj}” is cleared.{flips_text(evaluation)}")
+
+        return ask(
+            self, request, obj, title="Clear emergency stop", button="Clear it", form_class=OptionalReasonForm,
+            run=run, intro=[_notice(obj, clock.now()), "Campaigns run again where nothing else holds them."],
+        )  # fmt: skip
+
+    @object_action("Forced reset…", path="reset", icon="restart_alt")
+    def forced_reset(self, request: HttpRequest, obj: Brand) -> HttpResponse:
+        def run(form: Any) -> None:
+            kinds = [PeriodKind(code) for code in form.cleaned_data["kinds"]]
+            resets, evaluation = services.force_reset(
+                obj.pk, kinds, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            told = "; ".join(
+                f"{PeriodKind(reset.kind).label.lower()} {reset.starts_on}: {show.amount(reset.forgiven, obj.currency)}"
+                for reset in resets
+            )
+            self.say(request, f"No longer counted for “{obj}”: {told}.{flips_text(evaluation)}")
+
+        use = spent([obj], clock.now())[obj.pk]
+        return ask(
+            self, request, obj, title="Forced reset", button="Begin afresh", danger=True,
+            form_class=ForcedResetForm, run=run,
+            intro=[
+                "The ledger keeps the truth; what was spent so far only stops counting against the budget.",
+                f"Today: {show.use_text(use.day.used, obj.daily_budget, obj.currency)}",
+                f"This month: {show.use_text(use.month.used, obj.monthly_budget, obj.currency)}",
+            ],
+        )  # fmt: skip
+
+    @object_action("Archive…", path="archive", icon="archive")
+    def archive(self, request: HttpRequest, obj: Brand) -> HttpResponse:
+        def run(form: Any) -> None:
+            services.archive_brand(obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now())
+            self.say(request, f"“{obj}” and its campaigns are archived and paused. Nothing was deleted.")
+
+        count = obj.campaigns.filter(archived_at=None).count()
+        return ask(
+            self, request, obj, title="Archive", button="Archive", danger=True, form_class=OptionalReasonForm, run=run,
+            intro=[f"The brand and its {count} campaigns are paused and leave the lists. Nothing is deleted."],
+        )  # fmt: skip
+
+    @object_action("Restore…", path="restore", icon="unarchive")
+    def restore(self, request: HttpRequest, obj: Brand) -> HttpResponse:
+        def run(_: Any) -> None:
+            services.restore_brand(obj.pk, actor=actor_of(request), now=clock.now())
+            self.say(request, f"“{obj}” is back. Its campaigns stay paused until a person activates them.")
+
+        return ask(
+            self, request, obj, title="Restore", button="Restore", form_class=forms.Form, run=run,
+            intro=["The brand and the campaigns archived with it come back, paused."],
+        )  # fmt: skip
+
+
+def _campaigns(brand: Brand, figures: BrandFigures) -> SafeString:
+    url = query_url("campaigns_campaign", brand__id__exact=brand.pk)
+    return show.link(url, f"{figures.running} running, {figures.paused} paused")
+
+
+def _state(brand: Brand) -> SafeString:
+    if brand.emergency_stopped_at is not None:
+        return show.badge("Emergency stop", show.BAD, brand.emergency_stop_reason)
+    if brand.archived_at is not None:
+        return show.badge("Archived")
+    return show.nothing()
+
+
+def _notice(brand: Brand, now: datetime) -> SafeString:
+    if brand.emergency_stopped_at is None:
+        return format_html("")
+    return format_html(
+        '<p class="mb-4">{} since {} by {}: {}</p>',
+        show.badge("Emergency stop", show.BAD),
+        local_text(brand.zone, brand.emergency_stopped_at, now),
+        brand.emergency_stopped_by,
+        brand.emergency_stop_reason,
+    )
+
+
+def _budget_history(brand: Brand) -> SafeString:
+    entries = AuditEntry.objects.filter(object_id=brand.pk).order_by("-id")[: HISTORY * 10]
+    changes = [entry for entry in entries if set(BUDGETS) & set(entry.after)][:HISTORY]
+    return show.table(
+        ["When", "Who", "What", "Why"],
+        [
+            (
+                show.moment(entry.at, brand.zone),
+                entry.actor,
+                show.change_lines(
+                    {name: value for name, value in entry.before.items() if name in BUDGETS},
+                    {name: value for name, value in entry.after.items() if name in BUDGETS},
+                ),
+                entry.reason or show.nothing(),
+            )
+            for entry in changes
+        ],
+        "No change of a budget yet.",
+    )
+
+
+def flips_text(evaluation: Evaluation) -> str:
+    """How many campaigns an act stopped and started; empty if none."""
+    stopped = sum(1 for change in evaluation.flips if change.verdict.holds)
+    started = len(evaluation.flips) - stopped
+    parts = [f"{count} {word}" for count, word in ((stopped, "stopped"), (started, "started")) if count]
+    return f" Campaigns: {', '.join(parts)}." if parts else ""
+
+
+def warn_of_daily_above_monthly(
+    model_admin: ActionsAdmin, request: HttpRequest, daily: Decimal, monthly: Decimal, currency: str
+) -> None:
+    """A daily budget above the monthly one is allowed, and is likely a typing error."""
+    if daily > monthly:
+        model_admin.say(
+            request,
+            f"The daily budget {show.amount(daily, currency)} is higher than the monthly budget "
+            f"{show.amount(monthly, currency)}: the month will end before the day does. Is that meant?",
+            messages.WARNING,
+        )
+
+
+# --- Audit -----------------------------------------------------------------------------------------------------------
+
+
+class AuditActionFilter(FixedFilter):
+    title = "action"
+    parameter_name = "action"
+    field = "action"
+    values = [
+        (action, action)
+        for action in (
+            "activate", "amend spend", "archive", "change brand", "change campaign", "change schedule",
+            "clear emergency stop", "clear override", "create brand", "create campaign", "emergency stop",
+            "forced reset", "override", "pause", "restore", "void spend",
+        )
+    ]  # fmt: skip
+
+
+class AuditTypeFilter(FixedFilter):
+    title = "thing"
+    parameter_name = "type"
+    field = "object_type"
+    values = [(name, name) for name in ("brand", "campaign", "spend")]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(RecordAdmin[AuditEntry]):
+    list_display = ("when", "actor", "action", "thing", "what", "reason")
+    list_display_links = ("when",)
+    list_select_related = ("brand",)
+    list_filter = (
+        ("brand", AutocompleteSelectFilter), AuditActionFilter, AuditTypeFilter, ("at", DaysFilter),
+    )  # fmt: skip
+    search_fields = ("object_label", "actor", "reason")
+    ordering = ("-id",)
+    list_fullwidth = True
+    empty_text = "Every change of an input is written down here: add a brand to see the first entry."
+    fieldsets = ((None, {"fields": ("when", "actor", "action", "thing", "brand_link", "what", "reason")}),)
+
+    @admin.display(description="when")
+    def when(self, entry: AuditEntry) -> str:
+        return show.moment(entry.at, entry.brand.zone) if entry.brand else show.utc(entry.at)
+
+    @admin.display(description="thing")
+    def thing(self, entry: AuditEntry) -> SafeString:
+        return _thing(entry.object_type, entry.object_id, entry.object_label)
+
+    @admin.display(description="brand")
+    def brand_link(self, entry: AuditEntry) -> SafeString:
+        return show.link_to(entry.brand, "brands_brand", entry.brand.pk) if entry.brand else show.nothing()
+
+    @admin.display(description="change")
+    def what(self, entry: AuditEntry) -> SafeString:
+        return show.change_lines(entry.before, entry.after)
+
+
+_PAGES = {"brand": "brands_brand", "campaign": "campaigns_campaign", "spend": "spending_spend"}
+
+
+def _thing(object_type: str, object_id: UUID, label: str) -> SafeString:
+    page = _PAGES.get(object_type)
+    shown = show.link_to(label, page, object_id) if page else format_html("{}", label)
+    return format_html("{} {}", object_type, shown)

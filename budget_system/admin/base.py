@@ -1,0 +1,292 @@
+"""The base of every admin here: nothing is written but through one use case, and nothing is deleted.
+
+Django's admin saves the object that its form has filled. Ours hands the changed fields to a use case, which locks,
+checks the version, writes, and evaluates in a transaction of its own; what it refuses becomes an error of the form.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
+from django.db import models
+from django.db.models import Field, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from budget_system import clock
+from budget_system.admin.forms import AmountField, UseCaseForm
+from budget_system.admin.ui import ChangeList, ModelAdmin
+from budget_system.errors import Refused
+from budget_system.fields import MoneyField
+from campaigns.models import Campaign
+
+M = TypeVar("M", bound=models.Model)
+
+MATCHED_CAMPAIGNS = 1_000
+"""How many campaigns a search by name looks into."""
+
+
+def actor_of(request: HttpRequest) -> str:
+    """Who asks, as the records name them."""
+    return f"user: {request.user.get_username()}"
+
+
+class Panel(NamedTuple):
+    """Read-only figures above or below the form of a page."""
+
+    title: str
+    content: SafeString
+
+
+class Page(ChangeList):
+    """One page of a list: its figures are fetched for its rows only, in as many queries for one row as for fifty."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        if any("\x00" in value for values in self.filter_params.values() for value in values):
+            raise IncorrectLookupParameters("PostgreSQL cannot compare with NUL.")
+        try:
+            return super().get_filters(request)
+        except DisallowedModelAdminLookup as error:
+            raise IncorrectLookupParameters(str(error)) from error
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rows = list(self.result_list)
+        admin_of_rows: Any = self.model_admin
+        admin_of_rows.dress(rows, clock.now())
+        self.result_list = rows
+
+
+class OwnTransactions(admin.ModelAdmin[M]):
+    """Django wraps these views in a transaction. A use case is one, and refuses to be part of another."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        return self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined]
+
+
+class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
+    """A list and pages to read. Adding, changing and deleting are off unless a subclass has a use case for them."""
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    list_max_show_all = 50
+    list_disable_select_all = True
+    list_filter_submit = True
+    compressed_fields = True
+    warn_unsaved_form = True
+    change_form_outer_before_template = "budget/panels_above.html"
+    change_form_before_template = "budget/hidden_fields.html"
+    change_form_outer_after_template = "budget/panels_below.html"
+    empty_text = "Nothing here yet."
+    """What an empty list says, with the next step."""
+    campaign_path: str | None = None
+    """Where a search by campaign looks: the path to it, resolved first so that a large table is read by its index."""
+    other_search: Sequence[str] = ()
+    """Further conditions of a search, as lookups."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def may_change(self, request: HttpRequest) -> bool:
+        """Whether Django's permission to change this model was given to the user."""
+        return super().has_change_permission(request)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return Page
+
+    def dress(self, rows: list[M], now: datetime) -> None:
+        """Fetch what the columns of these rows show."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[M], search_term: str
+    ) -> tuple[models.QuerySet[M], bool]:
+        if self.campaign_path is None:
+            return super().get_search_results(request, queryset, search_term)
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        matches = Campaign.objects.filter(
+            Q(name__icontains=term) | Q(external_id=term) | Q(brand__name__icontains=term)
+        ).values_list("pk", flat=True)
+        found = Q(**{f"{self.campaign_path}__in": list(matches[:MATCHED_CAMPAIGNS])})
+        for lookup in self.other_search:
+            found |= Q(**{lookup: term})
+        return queryset.filter(found), False
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What happened to a thing is in the audit record."""
+        url = reverse("admin:brands_auditentry_changelist")
+        return HttpResponseRedirect(f"{url}?{urlencode({'object_id': object_id})}")
+
+    def panels_above(self, obj: M, now: datetime) -> Sequence[Panel]:
+        return ()
+
+    def panels_below(self, obj: M, now: datetime) -> Sequence[Panel]:
+        return ()
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: M | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            now = clock.now()
+            context["panels_above"] = self.panels_above(obj, now)
+            context["panels_below"] = self.panels_below(obj, now)
+        return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
+
+
+class RecordAdmin(RoomAdmin[M]):
+    """Written once and kept: read only, for everybody."""
+
+
+class UseCaseAdmin(RoomAdmin[M]):
+    """Adding and changing, through one use case each."""
+
+    form = UseCaseForm
+    opens_after_add = False
+    inputs: Sequence[str] = ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super(RoomAdmin, self).has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may_change(request) and not (isinstance(obj, models.Model) and self.is_closed(obj))
+
+    def is_closed(self, obj: Any) -> bool:
+        """Archived or void: to be read only."""
+        return getattr(obj, "archived_at", None) is not None
+
+    def create(self, request: HttpRequest, form: Any, now: datetime) -> M:
+        """Call the use case that adds. Gives what it added."""
+        raise NotImplementedError
+
+    def change(self, request: HttpRequest, obj: M, form: Any, now: datetime) -> None:
+        """Call the use case that changes, with `form.changes(...)` and the version that the person saw."""
+        raise NotImplementedError
+
+    def _changeform_view(
+        self, request: HttpRequest, object_id: str | None, form_url: str, extra_context: dict[str, Any] | None
+    ) -> Any:
+        parent: Any = super()
+        try:
+            return parent._changeform_view(request, object_id, form_url, extra_context)
+        except Refused as refusal:
+            if request.method != "POST" or hasattr(request, "refusal"):
+                raise
+            # The use case has changed nothing. The same data once more: the form now finds the refusal, so the page
+            # comes back with what was typed and what was wrong with it.
+            request.refusal = refusal  # type: ignore[attr-defined]
+            return parent._changeform_view(request, object_id, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: M | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.refusal = getattr(request, "refusal", None)  # type: ignore[attr-defined]
+        return form
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if isinstance(db_field, MoneyField):
+            return amount_field(db_field)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
+        return form.instance
+
+    def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
+        if change:
+            self.change(request, obj, form, clock.now())
+        else:
+            vars(obj).update(vars(self.create(request, form, clock.now())))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """What is related has use cases of its own."""
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        return ""
+
+    # The audit record, written by the use case, says more than Django's log of admin pages, and is kept for ever.
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        return []
+
+    def response_add(self, request: HttpRequest, obj: M, post_url_continue: str | None = None) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        if "_addanother" in request.POST:
+            return HttpResponseRedirect(request.get_full_path())
+        if "_continue" in request.POST or self.opens_after_add:
+            return HttpResponseRedirect(self.url_of(obj))
+        return self.response_post_save_add(request, obj)
+
+    def response_change(self, request: HttpRequest, obj: M) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_change(request, obj)
+        if "_addanother" in request.POST:
+            return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_add"))
+        return HttpResponseRedirect(self.url_of(obj))
+
+    def url_of(self, obj: M) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk])
+
+    def say(self, request: HttpRequest, message: str, level: int = messages.SUCCESS) -> None:
+        self.message_user(request, message, level)
+
+
+def amount_field(db_field: Field[Any, Any]) -> AmountField:
+    return AmountField(
+        required=not db_field.blank,
+        label=str(db_field.verbose_name).capitalize(),
+        help_text=db_field.help_text,
+    )
+
+
+def noted(obj: models.Model, key: str = "figures") -> Any:
+    """What `dress` fetched for this row."""
+    return vars(obj)[f"_{key}"]
+
+
+def note(obj: models.Model, value: object, key: str = "figures") -> None:
+    vars(obj)[f"_{key}"] = value
+
+
+def query_url(name: str, **params: object) -> str:
+    """The address of a list, filtered."""
+    return f"{reverse(f'admin:{name}_changelist')}?{urlencode({key: str(value) for key, value in params.items()})}"

@@ -1,0 +1,286 @@
+"""What a person can do to campaigns: one by one on their pages, or several at once from the list."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from budget_system import clock
+from budget_system.admin import show
+from budget_system.admin.base import actor_of
+from budget_system.admin.forms import END_OF_DAY, NO_END, AmountField, OptionalReasonForm, ReasonForm, UntilForm
+from budget_system.admin.pages import ActionsAdmin, Outcome, ask, ask_bulk, object_action
+from budget_system.admin.ui import Checkboxes, Textarea
+from budget_system.errors import Refused
+from campaigns.holds import Hold, Verdict
+from campaigns.models import Campaign
+from enforcement import services
+from enforcement.explain import Explanation, explain, local_text
+
+
+class PauseForm(UntilForm):
+    reason = forms.CharField(widget=Textarea(attrs={"rows": 3}), max_length=1000, required=False)
+
+
+class OverrideForm(UntilForm):
+    """Which holds are lifted, until when, for how much more money, and why."""
+
+    lifts = forms.MultipleChoiceField(
+        label="Holds to lift",
+        widget=Checkboxes,
+        choices=[(hold.value, hold.label) for hold in Hold if hold is not Hold.EMERGENCY_STOP],
+        help_text="Those that stand now are ticked. An emergency stop cannot be lifted; clear it instead.",
+    )
+    extra_budget = AmountField(
+        label="At most how much more may be spent", required=False, help_text="Empty: no limit but the end."
+    )
+    reason = forms.CharField(widget=Textarea(attrs={"rows": 3}), max_length=1000)
+    field_order = ["lifts", "until", "moment", "extra_budget", "reason"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        until: Any = self.fields["until"]
+        until.choices = [choice for choice in until.choices if choice[0] != NO_END]
+        until.initial = END_OF_DAY
+
+
+class BulkPauseForm(PauseForm):
+    """Without a moment: the campaigns may be in several time zones."""
+
+    moment = None  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        until: Any = self.fields["until"]
+        until.choices = until.choices[:3]
+
+
+class CampaignActions(ActionsAdmin):
+    """The actions of the campaign admin."""
+
+    actions = ("pause_selected", "activate_selected", "stop_selected")
+    actions_detail = (
+        "pause", "activate", "override", "clear_override", "emergency_stop", "clear_stop", "archive", "restore",
+    )  # fmt: skip
+
+    def offered(self, obj: Campaign) -> Iterable[str]:
+        if obj.archived_at is not None:
+            return ("restore",) if obj.emergency_stopped_at is None else ("restore", "clear_stop")
+        names = ["pause", "activate", "archive"]
+        names.append("emergency_stop" if obj.emergency_stopped_at is None else "clear_stop")
+        has_override = obj.overrides.filter(cleared_at=None).exists()
+        names.append("override")
+        return [*names, "clear_override"] if has_override else names
+
+    @object_action("Pause…", path="pause", icon="pause")
+    def pause(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        zone, now = obj.brand.zone, clock.now()
+
+        def run(form: Any) -> None:
+            verdict = services.pause(
+                obj.pk, until=form.ends_at(zone, now), reason=form.cleaned_data["reason"], actor=actor_of(request),
+                now=now,
+            )  # fmt: skip
+            self.say(request, f"“{obj}” is paused by hand. {now_text(verdict)}")
+
+        return ask(
+            self, request, obj, title="Pause", button="Pause", form_class=PauseForm, run=run, zone=zone,
+            intro=[state_of(obj, now), f"Times are in {zone.key}. No reset, raise or schedule ends a pause by hand."],
+        )  # fmt: skip
+
+    @object_action("Activate…", path="activate", icon="play_arrow")
+    def activate(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        def run(form: Any) -> None:
+            verdict = services.activate(
+                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            if verdict.runs:
+                self.say(request, f"“{obj}” runs.")
+            else:
+                self.say(
+                    request,
+                    format_html("“{}” stays paused: {}. {}", obj, show.hold_words(verdict.holds), way_on(obj, verdict)),
+                    messages.WARNING,
+                )
+
+        return ask(
+            self, request, obj, title="Activate", button="Activate", form_class=OptionalReasonForm, run=run,
+            intro=[state_of(obj, clock.now()), "This ends the pause by hand. Other holds stay: see Override."],
+        )  # fmt: skip
+
+    @object_action("Override…", path="override", icon="lock_open")
+    def override(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        zone, now = obj.brand.zone, clock.now()
+
+        def run(form: Any) -> None:
+            cleaned = form.cleaned_data
+            ends_at = None if cleaned["until"] == END_OF_DAY else form.ends_at(zone, now)
+            try:
+                override, verdict = services.set_override(
+                    obj.pk, [Hold(code) for code in cleaned["lifts"]], ends_at=ends_at,
+                    extra_budget=cleaned["extra_budget"], reason=cleaned["reason"], actor=actor_of(request), now=now,
+                )  # fmt: skip
+            except Refused as error:
+                error.field = {"ends_at": "until"}.get(error.field or "", error.field)
+                raise
+            self.say(
+                request,
+                f"Lifted until {local_text(zone, override.ends_at, now)}: {show.hold_words(override.lifts)}. "
+                f"{now_text(verdict)}",
+                messages.SUCCESS if verdict.runs else messages.WARNING,
+            )
+
+        standing = [hold.value for hold in obj.holds if hold is not Hold.EMERGENCY_STOP]
+        return ask(
+            self, request, obj, title="Override", button="Let it run", form_class=OverrideForm, run=run, zone=zone,
+            initial={"lifts": standing},
+            intro=[
+                state_of(obj, now),
+                f"Times are in {zone.key}. It ends by itself, takes the place of an earlier one, and is kept. "
+                "A monthly or lifetime budget needs an end other than the day's.",
+            ],
+        )  # fmt: skip
+
+    @object_action("Clear override…", path="clear-override", icon="lock")
+    def clear_override(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        def run(form: Any) -> None:
+            verdict = services.clear_override(
+                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            self.say(request, f"The override of “{obj}” is cleared. {now_text(verdict)}")
+
+        return ask(
+            self, request, obj, title="Clear override", button="Clear it", form_class=OptionalReasonForm, run=run,
+            intro=[state_of(obj, clock.now())],
+        )  # fmt: skip
+
+    @object_action("Emergency stop…", path="stop", icon="emergency_home", danger=True)
+    def emergency_stop(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        def run(form: Any) -> None:
+            services.emergency_stop(
+                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            self.say(request, f"“{obj}” is stopped. It stays so until a person clears it.")
+
+        return ask(
+            self, request, obj, title="Emergency stop", button="Stop it now", danger=True, form_class=ReasonForm,
+            run=run, intro=["The campaign stops now. No override, reset or schedule lifts it."],
+        )  # fmt: skip
+
+    @object_action("Clear emergency stop…", path="clear-stop", icon="play_circle")
+    def clear_stop(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        def run(form: Any) -> None:
+            verdict = services.clear_stop(
+                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            self.say(request, f"The emergency stop of “{obj}” is cleared. {now_text(verdict)}")
+
+        return ask(
+            self, request, obj, title="Clear emergency stop", button="Clear it", form_class=OptionalReasonForm,
+            run=run, intro=[state_of(obj, clock.now())],
+        )  # fmt: skip
+
+    @object_action("Archive…", path="archive", icon="archive")
+    def archive(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        def run(form: Any) -> None:
+            services.archive_campaign(
+                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            self.say(request, f"“{obj}” is archived and paused. Nothing was deleted; late spend still counts.")
+
+        return ask(
+            self, request, obj, title="Archive", button="Archive", danger=True, form_class=OptionalReasonForm, run=run,
+            intro=["It is paused and leaves the lists. Nothing is deleted; late spend still counts."],
+        )  # fmt: skip
+
+    @object_action("Restore…", path="restore", icon="unarchive")
+    def restore(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        def run(_: Any) -> None:
+            services.restore_campaign(obj.pk, actor=actor_of(request), now=clock.now())
+            self.say(request, f"“{obj}” is back. It stays paused until a person activates it.")
+
+        return ask(
+            self, request, obj, title="Restore", button="Restore", form_class=forms.Form, run=run,
+            intro=["It comes back paused."],
+        )  # fmt: skip
+
+    @admin.action(description="Pause…", permissions=["change"])
+    def pause_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
+        def run(campaign: Campaign, form: Any) -> Outcome:
+            now = clock.now()
+            services.pause(
+                campaign.pk, until=form.ends_at(campaign.brand.zone, now), reason=form.cleaned_data["reason"],
+                actor=actor_of(request), now=now,
+            )  # fmt: skip
+            return "paused", None
+
+        return ask_bulk(
+            self, request, queryset.filter(archived_at=None), action="pause_selected", title="Pause", button="Pause",
+            form_class=BulkPauseForm, run=run,
+        )  # fmt: skip
+
+    @admin.action(description="Activate…", permissions=["change"])
+    def activate_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
+        def run(campaign: Campaign, form: Any) -> Outcome:
+            verdict = services.activate(
+                campaign.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            return ("running", None) if verdict.runs else ("still paused", show.hold_words(verdict.holds))
+
+        return ask_bulk(
+            self, request, queryset.filter(archived_at=None), action="activate_selected", title="Activate",
+            button="Activate", form_class=OptionalReasonForm, run=run,
+        )  # fmt: skip
+
+    @admin.action(description="Emergency stop…", permissions=["change"])
+    def stop_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
+        def run(campaign: Campaign, form: Any) -> Outcome:
+            services.emergency_stop(
+                campaign.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
+            )
+            return "stopped", None
+
+        return ask_bulk(
+            self, request, queryset, action="stop_selected", title="Emergency stop", button="Stop them now",
+            form_class=ReasonForm, run=run, danger=True,
+        )  # fmt: skip
+
+
+def now_text(verdict: Verdict) -> str:
+    return "It runs." if verdict.runs else f"It is paused: {show.hold_words(verdict.holds)}."
+
+
+def way_on(campaign: Campaign, verdict: Verdict) -> SafeString:
+    """What a person can do about the holds that remain."""
+    if Hold.EMERGENCY_STOP in verdict.holds:
+        return format_html("Clear the emergency stop first.")
+    url = reverse("admin:campaigns_campaign_override", args=[campaign.pk])
+    return show.link(url, "Let it run in spite of that: override…")
+
+
+def explained(campaign: Campaign, now: datetime) -> Explanation | str:
+    """The decision in words, or why there is none."""
+    try:
+        return explain(campaign.pk, now)
+    except Refused as error:
+        return error.message
+
+
+def state_of(campaign: Campaign, now: datetime) -> SafeString:
+    """The state sentence, and a line for each hold with its figures."""
+    explanation = explained(campaign, now)
+    if isinstance(explanation, str):
+        return format_html('<p class="mb-4">{} {}</p>', show.badge("Cannot be decided", show.BAD), explanation)
+    return format_html(
+        '<p class="mb-2">{} <span class="font-semibold text-important">{}</span></p><div class="mb-4">{}</div>',
+        show.status_badge(campaign),
+        explanation.summary,
+        show.lines(explanation.sentences),
+    )

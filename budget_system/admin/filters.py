@@ -1,0 +1,66 @@
+"""List filters that more than one admin uses. None of them counts or lists the values of a large table."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from budget_system.admin.ui import DropdownFilter, RangeDateFilter
+
+Lookups = list[tuple[str, str]]
+
+
+class ArchivedFilter(DropdownFilter):
+    """Archived things are out of sight unless asked for."""
+
+    title = "archived"
+    parameter_name = "archived"
+    all_option = ["", "Current only"]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [("yes", "Archived only"), ("all", "Current and archived")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "yes":
+                return queryset.exclude(archived_at=None)
+            case "all":
+                return queryset
+            case _:
+                return queryset.filter(archived_at=None)
+
+
+class FixedFilter(DropdownFilter):
+    """Values of one field that are known beforehand: no query for the choices."""
+
+    field = ""
+    values: Lookups = []
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return self.values
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.field: self.value()}) if self.value() in dict(self.values) else queryset
+
+
+class DaysFilter(RangeDateFilter):
+    """Moments from a day to a day, both included, in UTC."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first, last = self._day("from"), self._day("to")
+        if first is not None:
+            queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(first)})
+        if last is not None and last < date.max:
+            queryset = queryset.filter(**{f"{self.field_path}__lt": _midnight(last + timedelta(days=1))})
+        return queryset
+
+    def _day(self, end: str) -> date | None:
+        try:
+            return date.fromisoformat(str(self.used_parameters.get(f"{self.field_path}_{end}", "")))
+        except ValueError:
+            return None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)

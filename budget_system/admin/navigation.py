@@ -1,0 +1,86 @@
+"""The way through the admin, in plain words, and whether the system is at work."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse_lazy
+
+from budget_system import clock
+from budget_system.admin import show
+from budget_system.health import OVERDUE
+from enforcement.models import Run, RunKind
+
+
+def _item(title: str, icon: str, model: str) -> dict[str, Any]:
+    app, name = model.split("_")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": _may_see(app, name),
+    }
+
+
+def _may_see(app: str, name: str) -> Callable[[HttpRequest], bool]:
+    def may_see(request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
+
+    return may_see
+
+
+def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
+    """The groups of the sidebar."""
+    return [
+        {
+            "title": "Today",
+            "items": [
+                {"title": "Overview", "icon": "home", "link": reverse_lazy("admin:index")},
+                _item("Brands", "storefront", "brands_brand"),
+                _item("Campaigns", "campaign", "campaigns_campaign"),
+            ],
+        },
+        {
+            "title": "Money",
+            "items": [
+                _item("Spends", "receipt_long", "spending_spend"),
+                _item("Corrections", "edit_note", "spending_spendrevision"),
+                _item("Budget periods", "calendar_month", "spending_budgetperiod"),
+                _item("Forced resets", "restart_alt", "spending_forcedreset"),
+            ],
+        },
+        {
+            "title": "Time",
+            "items": [
+                _item("Schedules", "schedule", "scheduling_schedule"),
+                _item("Overrides", "lock_open", "campaigns_override"),
+            ],
+        },
+        {
+            "title": "Record",
+            "items": [
+                _item("State changes", "swap_vert", "campaigns_statechange"),
+                _item("Audit", "fact_check", "brands_auditentry"),
+                _item("Runs", "sync", "enforcement_run"),
+            ],
+        },
+        {
+            "title": "People",
+            "items": [_item("Users", "person", "auth_user"), _item("Groups", "group", "auth_group")],
+        },
+    ]
+
+
+def dashboard(_: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The first page: when the system last looked."""
+    now = clock.now()
+    last = Run.objects.filter(kind=RunKind.DAYPARTING).exclude(finished_at=None).first()
+    if last is None:
+        text, tone = "No tick yet. Start the worker and the beat, or run manage.py enforce_dayparting.", show.WARN
+    else:
+        late = now - last.started_at > OVERDUE
+        text = f"Last tick {show.ago(last.started_at, now)}"
+        tone = show.WARN if late else show.GOOD
+        if late:
+            text += ". Ticks come every minute: see whether the worker and the beat run"
+    return {**context, "tick": show.badge("Late" if tone == show.WARN else "At work", tone), "tick_text": text}

@@ -1,0 +1,207 @@
+"""Pages that ask before they act: GET shows a form, POST makes one domain call, a message says what happened."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import helpers
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from budget_system.admin.base import UseCaseAdmin
+from budget_system.admin.ui import ActionVariant
+from budget_system.errors import Refused
+from campaigns.models import Campaign
+
+BULK_LIMIT = 200
+"""How many things one bulk action handles. Each is a transaction of its own, so a request must stay short."""
+
+
+Action = Callable[..., HttpResponse]
+"""A method `(self, request, obj)` of an admin."""
+
+
+def object_action(title: str, *, path: str, icon: str = "", danger: bool = False) -> Callable[[Action], Any]:
+    """Make a method `(request, obj)` an action on an object's page: permission, existence and offer are checked."""
+
+    def decorate(function: Action) -> Any:
+        @wraps(function)
+        def view(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+            if not model_admin.may_change(request):
+                raise PermissionDenied
+            obj = model_admin.get_object(request, unquote(object_id))
+            if obj is None:
+                missing: HttpResponse = model_admin._get_obj_does_not_exist_redirect(
+                    request, model_admin.opts, object_id
+                )
+                return missing
+            if name not in model_admin.offered(obj):
+                model_admin.message_user(
+                    request,
+                    f"“{title.rstrip('…')}” is not possible for “{obj}” as it stands now. Nothing was changed.",
+                    messages.WARNING,
+                )
+                return HttpResponseRedirect(model_admin.url_of(obj))
+            return function(model_admin, request, obj)
+
+        name: str = view.__name__
+        marked: Any = view
+        marked.short_description = title
+        marked.url_path = path
+        marked.icon = icon or None
+        marked.variant = ActionVariant.DANGER if danger else ActionVariant.DEFAULT
+        marked.attrs = {}
+        marked.original_function_name = name
+        return view
+
+    return decorate
+
+
+class ActionsAdmin(UseCaseAdmin[Any]):
+    """An admin with object actions: only those that make sense for the object are shown and carried out."""
+
+    def offered(self, obj: Any) -> Iterable[str]:
+        """The names of the actions that are possible for this object as it stands."""
+        raise NotImplementedError
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        if not self.may_change(request):
+            return []
+        obj = self.get_object(request, unquote(str(object_id)))
+        if obj is None:
+            return []
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
+        names = {prefix + name for name in self.offered(obj)}
+        return [action for action in super().get_actions_detail(request, object_id) if action.action_name in names]
+
+
+def ask(
+    model_admin: UseCaseAdmin[Any],
+    request: HttpRequest,
+    obj: Any,
+    *,
+    title: str,
+    button: str,
+    form_class: type[forms.Form],
+    run: Callable[[Any], object],
+    intro: Sequence[object] = (),
+    zone: ZoneInfo | None = None,
+    danger: bool = False,
+    initial: dict[str, Any] | None = None,
+) -> HttpResponse:
+    """Ask on a page of its own, then `run(form)`. What it refuses is shown on the form; moments are in `zone`."""
+    with timezone.override(zone or ZoneInfo("UTC")):
+        posted = request.method == "POST"
+        form = form_class(request.POST) if posted else form_class(initial=initial)
+        if posted and form.is_valid():
+            try:
+                run(form)
+            except Refused as error:
+                form.add_error(error.field if error.field in form.fields else None, error.message)
+            else:
+                return HttpResponseRedirect(model_admin.url_of(obj))
+        return _page(
+            model_admin, request, form, title=title, button=button, intro=intro, danger=danger,
+            back=model_admin.url_of(obj), subtitle=str(obj), original=obj,
+        )  # fmt: skip
+
+
+Outcome = tuple[str, object | None]
+"""What became of one row, in words that rows can be counted by; and what a person should know about it."""
+
+
+def ask_bulk(
+    model_admin: UseCaseAdmin[Any],
+    request: HttpRequest,
+    queryset: models.QuerySet[Any],
+    *,
+    action: str,
+    title: str,
+    button: str,
+    form_class: type[forms.Form],
+    run: Callable[[Any, Any], Outcome],
+    danger: bool = False,
+) -> HttpResponse | None:
+    """Ask once, then `run(obj, form)` for each row. Each row is a transaction: what became of it is said row by row."""
+    rows = list(queryset[: BULK_LIMIT + 1])
+    if len(rows) > BULK_LIMIT:
+        model_admin.say(request, f"At most {BULK_LIMIT} at once. Nothing was changed.", messages.WARNING)
+        return None
+    posted = "confirmed" in request.POST
+    form = form_class(request.POST) if posted else form_class()
+    if posted and form.is_valid():
+        _tell(model_admin, request, [(row, *_outcome(row, form, run)) for row in rows])
+        return None
+    hidden = [("action", action), ("confirmed", "1"), *((helpers.ACTION_CHECKBOX_NAME, row.pk) for row in rows)]
+    return _page(
+        model_admin, request, form, title=title, button=button, danger=danger, hidden=hidden,
+        intro=[format_html("For {} {}:", len(rows), "campaign" if len(rows) == 1 else "campaigns"), _names(rows)],
+        back=request.get_full_path(), subtitle=None, original=None,
+    )  # fmt: skip
+
+
+def _outcome(row: Any, form: Any, run: Callable[[Any, Any], Outcome]) -> Outcome:
+    try:
+        return run(row, form)
+    except Refused as error:
+        return "refused", error.message
+
+
+def _tell(model_admin: UseCaseAdmin[Any], request: HttpRequest, results: Sequence[tuple[Any, str, object]]) -> None:
+    counts: dict[str, int] = {}
+    for _, outcome, _ in results:
+        counts[outcome] = counts.get(outcome, 0) + 1
+    details = [(row, detail) for row, _, detail in results if detail is not None]
+    message = format_html(
+        "{}.{}",
+        ", ".join(f"{count} {outcome}" for outcome, count in counts.items()),
+        format_html_join("", '<span class="block">“{}”: {}</span>', details),
+    )
+    model_admin.say(request, message, messages.WARNING if details else messages.SUCCESS)
+
+
+def _names(rows: Sequence[Campaign]) -> SafeString:
+    shown = format_html_join("", '<span class="block">{}</span>', ((row,) for row in rows[:20]))
+    more = len(rows) - 20
+    return format_html("{}{}", shown, f"and {more} more" if more > 0 else "")
+
+
+def _page(
+    model_admin: UseCaseAdmin[Any],
+    request: HttpRequest,
+    form: forms.Form,
+    *,
+    title: str,
+    button: str,
+    intro: Sequence[object],
+    danger: bool,
+    back: str,
+    subtitle: str | None,
+    original: Any,
+    hidden: Sequence[tuple[str, object]] = (),
+) -> HttpResponse:
+    request.current_app = model_admin.admin_site.name
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": title,
+        "subtitle": subtitle,
+        "opts": model_admin.opts,
+        "original": original,
+        "form": form,
+        "media": model_admin.media + form.media,
+        "intro": intro,
+        "button": button,
+        "danger": danger,
+        "back": back,
+        "hidden": hidden,
+    }
+    return render(request, "budget/ask.html", context)

@@ -1,0 +1,182 @@
+"""How figures, states and moments look. Every function escapes what it is given; colour never stands alone."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from budget_system import money
+from campaigns.holds import Hold
+from campaigns.models import Campaign, CampaignStatus
+
+GOOD, WARN, BAD, INFO, PLAIN = "good", "warn", "bad", "info", "plain"
+_TONES = {
+    GOOD: "bg-green-100 text-green-700 dark:bg-green-500/20 dark:text-green-400",
+    WARN: "bg-orange-100 text-orange-700 dark:bg-orange-500/20 dark:text-orange-400",
+    BAD: "bg-red-100 text-red-700 dark:bg-red-500/20 dark:text-red-400",
+    INFO: "bg-blue-100 text-blue-700 dark:bg-blue-500/20 dark:text-blue-400",
+    PLAIN: "bg-base-500/8 text-base-700 dark:bg-base-500/20 dark:text-base-200",
+}
+_BARS = {GOOD: "bg-green-500", WARN: "bg-orange-500", BAD: "bg-red-600"}
+NEARLY_USED_UP = 80
+"""Per cent of a budget from which on it is shown as a warning."""
+
+
+def badge(text: object, tone: str = PLAIN, title: str = "") -> SafeString:
+    return format_html(
+        '<span class="inline-block font-semibold rounded-default text-[11px] uppercase whitespace-nowrap h-6 leading-6'
+        ' px-2 {}" title="{}">{}</span>',
+        _TONES[tone],
+        title,
+        text,
+    )
+
+
+def nothing(text: str = "–") -> SafeString:
+    return format_html('<span class="text-base-400 dark:text-base-500">{}</span>', text)
+
+
+def link(url: str, text: object) -> SafeString:
+    return format_html('<a class="text-link" href="{}">{}</a>', url, text)
+
+
+def link_to(obj: object, name: str, pk: object) -> SafeString:
+    """A link to the page of an object; `name` is its admin's, such as campaigns_campaign."""
+    return link(reverse(f"admin:{name}_change", args=[pk]), obj)
+
+
+def amount(value: Decimal, currency: str) -> str:
+    return f"{money.display_text(value, currency)} {currency}"
+
+
+def limit(value: Decimal | None, currency: str) -> str:
+    """A budget in words. None is no limit; 0 is a limit."""
+    if value is None:
+        return "no limit"
+    return f"{amount(value, currency)}{' (nothing may be spent)' if value == 0 else ''}"
+
+
+def right(text: object) -> SafeString:
+    return format_html('<span class="block text-right whitespace-nowrap">{}</span>', text)
+
+
+def percent(used: Decimal, budget: Decimal) -> int:
+    """Rounded down, so that 99.99 of 100.00 is not shown as used up."""
+    return max(0, int(used * 100 // budget))
+
+
+def use_text(used: Decimal, budget: Decimal | None, currency: str) -> str:
+    """“82.40 of 100.00 EUR · 82 %”."""
+    spent = money.display_text(used, currency)
+    if budget is None:
+        return f"{spent} {currency} · no limit"
+    if budget == 0:
+        return f"{spent} of {amount(budget, currency)} · nothing may be spent"
+    share = percent(used, budget)
+    end = " · used up" if share >= 100 else ""
+    return f"{spent} of {amount(budget, currency)} · {share} %{end}"
+
+
+def use_bar(used: Decimal, budget: Decimal | None, currency: str, forgiven: Decimal = Decimal(0)) -> SafeString:
+    """How much of a budget is used: in words, and as a bar that is green, orange from 80 % and red from 100 %."""
+    text: object = use_text(used, budget, currency)
+    if forgiven:
+        text = format_html(
+            '{} <span title="Spent before a forced reset; it no longer counts.">(+ {} not counted)</span>',
+            text,
+            money.display_text(forgiven, currency),
+        )
+    if budget is None:
+        return format_html('<span class="block whitespace-nowrap">{}</span>', text)
+    share = 100 if budget == 0 else min(percent(used, budget), 100)
+    tone = BAD if share >= 100 else WARN if share >= NEARLY_USED_UP else GOOD
+    return format_html(
+        '<span class="block whitespace-nowrap">{}</span>'
+        '<span class="block bg-base-200 dark:bg-base-700 h-1.5 mt-1 overflow-hidden rounded-default w-full">'
+        '<span class="block h-1.5 {}" style="width: {}%"></span></span>',
+        text,
+        _BARS[tone],
+        share,
+    )
+
+
+def moment(at: datetime | None, zone: ZoneInfo) -> str:
+    """A moment by the wall clock of `zone`, which is named."""
+    if at is None:
+        return "–"
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} {'UTC' if zone.key == 'UTC' else zone.key}"
+
+
+def utc(at: datetime | None) -> str:
+    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """“47 seconds ago”, “in 3 hours”."""
+    seconds = round((now - at).total_seconds())
+    text = span(abs(seconds))
+    return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def span(seconds: int) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= 2 * size or (seconds >= size and unit != "minute"):
+            count = seconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
+
+
+def hold_words(holds: Iterable[Hold]) -> str:
+    return ", ".join(hold.label for hold in holds)
+
+
+def status_badge(campaign: Campaign) -> SafeString:
+    if campaign.archived_at is not None:
+        return badge("Archived")
+    if campaign.status == CampaignStatus.ACTIVE:
+        return badge("Active", GOOD)
+    stopped = Hold.EMERGENCY_STOP in campaign.holds
+    return badge("Stopped" if stopped else "Paused", BAD if stopped else WARN, hold_words(campaign.holds))
+
+
+def reason(holds: Sequence[Hold]) -> object:
+    """The hold that is shown, and how many more there are."""
+    if not holds:
+        return nothing()
+    more = f" + {len(holds) - 1} more" if len(holds) > 1 else ""
+    return format_html('<span title="{}">{}{}</span>', hold_words(holds), holds[0].label, more)
+
+
+def lines(items: Iterable[object]) -> SafeString:
+    return format_html_join("", '<span class="block">{}</span>', ((item,) for item in items))
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> SafeString:
+    return render_to_string("budget/table.html", {"headers": headers, "rows": rows, "empty": empty})
+
+
+def facts(pairs: Sequence[tuple[str, object]]) -> SafeString:
+    """Read-only figures side by side."""
+    return render_to_string("budget/facts.html", {"pairs": pairs})
+
+
+def change_lines(before: dict[str, object], after: dict[str, object]) -> SafeString:
+    """What an audit entry says, a line for each value: “daily budget: 100.00 → 150.00”."""
+    names = [*before, *(name for name in after if name not in before)]
+    return lines(_change_line(name, name in before, before.get(name), after.get(name)) for name in names)
+
+
+def _change_line(name: str, had_value: bool, old: object, new: object) -> str:
+    label = name.replace("_", " ")
+    return f"{label}: {_value(old)} → {_value(new)}" if had_value else f"{label}: {_value(new)}"
+
+
+def _value(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,80 @@
+"""What we take from django-unfold, with types. It ships none, so the checker sees Django's classes in their place."""
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+
+if TYPE_CHECKING:
+    from django.contrib.admin.views.main import ChangeList
+
+    M = TypeVar("M", bound=models.Model)
+    P = TypeVar("P", bound=models.Model)
+
+    class ModelAdmin(admin.ModelAdmin[M]):
+        def get_actions_detail(self, request: Any, object_id: Any) -> list[Any]: ...
+
+    class TabularInline(admin.TabularInline[M, P]): ...
+
+    class DropdownFilter(admin.SimpleListFilter): ...
+
+    class AutocompleteSelectFilter(admin.RelatedFieldListFilter): ...
+
+    class ChoicesDropdownFilter(admin.ChoicesFieldListFilter): ...
+
+    class RangeDateFilter(admin.FieldListFilter): ...
+
+    InlineFormSet = forms.BaseInlineFormSet
+    TextInput = forms.TextInput
+    Textarea = forms.Textarea
+    Select = SearchableSelect = forms.Select
+    Checkboxes = forms.CheckboxSelectMultiple
+    Radios = forms.RadioSelect
+    Switch = forms.CheckboxInput
+    INPUT_CLASSES: list[str]
+
+    class ActionVariant(Enum):
+        DEFAULT = "default"
+        DANGER = "danger"
+
+else:
+    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.contrib.filters.admin import (
+        AutocompleteSelectFilter,
+        ChoicesDropdownFilter,
+        DropdownFilter,
+        RangeDateFilter,
+    )
+    from unfold.enums import ActionVariant
+    from unfold.forms import PaginationInlineFormSet as InlineFormSet
+    from unfold.views import ChangeList
+    from unfold.widgets import INPUT_CLASSES
+    from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
+    from unfold.widgets import UnfoldAdminRadioSelectWidget as Radios
+    from unfold.widgets import UnfoldAdminSelect2Widget as SearchableSelect
+    from unfold.widgets import UnfoldAdminSelectWidget as Select
+    from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
+    from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
+    from unfold.widgets import UnfoldBooleanSwitchWidget as Switch
+
+__all__ = [
+    "INPUT_CLASSES",
+    "ActionVariant",
+    "AutocompleteSelectFilter",
+    "ChangeList",
+    "Checkboxes",
+    "ChoicesDropdownFilter",
+    "DropdownFilter",
+    "InlineFormSet",
+    "ModelAdmin",
+    "Radios",
+    "RangeDateFilter",
+    "SearchableSelect",
+    "Select",
+    "Switch",
+    "TabularInline",
+    "TextInput",
+    "Textarea",
+]

@@ -1,0 +1,422 @@
+"""Campaigns, overrides and state changes in the admin."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from brands.admin import warn_of_daily_above_monthly
+from budget_system import clock
+from budget_system.admin import show
+from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted
+from budget_system.admin.campaign_actions import CampaignActions, now_text, state_of
+from budget_system.admin.figures import spent
+from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
+from budget_system.admin.forms import UseCaseForm
+from budget_system.admin.ui import (
+    AutocompleteSelectFilter,
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    Switch,
+)
+from budget_system.admin.week import WeekInline, save_week
+from budget_system.errors import Refused
+from campaigns.holds import Hold
+from campaigns.models import Campaign, Override, StateChange
+from campaigns.services import INPUTS, clean_inputs
+from enforcement import services
+from enforcement.explain import local_text
+from enforcement.services import Cause
+from spending.ledger import LIFETIME_STARTS_ON
+from spending.models import BudgetPeriod, PeriodKind
+
+TIMELINE = 20
+
+
+class ReasonFilter(FixedFilter):
+    title = "reason"
+    parameter_name = "reason"
+    field = "pause_reason"
+    values = [(hold.value, hold.label) for hold in Hold]
+
+
+class FlightFilter(DropdownFilter):
+    """Where a campaign stands in its flight, as it was decided last."""
+
+    title = "flight"
+    parameter_name = "flight"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [
+            ("before", "Not started"), ("in", "In its flight"), ("after", "Ended"), ("none", "No flight dates"),
+        ]  # fmt: skip
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> QuerySet[Campaign]:
+        match self.value():
+            case "before":
+                return queryset.filter(holds__contains=Hold.NOT_STARTED.value)
+            case "after":
+                return queryset.filter(holds__contains=Hold.ENDED.value)
+            case "in":
+                inside = queryset.exclude(start_date=None, end_date=None)
+                return inside.exclude(holds__contains=Hold.NOT_STARTED.value).exclude(holds__contains=Hold.ENDED.value)
+            case "none":
+                return queryset.filter(start_date=None, end_date=None)
+            case _:
+                return queryset
+
+
+class CampaignForm(UseCaseForm):
+    paused = forms.BooleanField(
+        required=False, widget=Switch, label="Create it paused", help_text="It then waits for a person to activate it."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            del self.fields["paused"]
+
+
+@admin.register(Campaign)
+class CampaignAdmin(CampaignActions):
+    form = CampaignForm
+    inputs = INPUTS
+    opens_after_add = True
+    list_display = ("name", "brand_name", "status_now", "why", "platform", "today", "month", "next_check")
+    list_select_related = ("brand",)
+    list_filter = (
+        ("brand", AutocompleteSelectFilter), ("status", ChoicesDropdownFilter), ReasonFilter,
+        ("platform", ChoicesDropdownFilter), FlightFilter, ArchivedFilter,
+    )  # fmt: skip
+    search_fields = ("name", "external_id", "brand__name")
+    ordering = ("name", "pk")
+    list_fullwidth = True
+    autocomplete_fields = ("brand",)
+    inlines = (WeekInline,)
+    empty_text = "A campaign spends its brand's budget. Add one: it runs around the clock until you edit its schedule."
+    fieldsets = (
+        ("Campaign", {"fields": ("brand", "name", "platform", "external_id")}),
+        ("Budgets", {"fields": ("daily_budget", "monthly_budget", "lifetime_budget")}),
+        ("Flight", {"fields": ("start_date", "end_date")}),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj is not None else (*fieldsets, ("Start", {"fields": ("paused",)}))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else ("brand",)  # a campaign never changes its brand
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return () if obj is None else self.inlines  # a new one gets seven whole days from the use case
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
+        return super().get_queryset(request).select_related("brand")
+
+    # --- The list -----------------------------------------------------------------------------------------------------
+
+    def dress(self, rows: list[Campaign], now: datetime) -> None:
+        uses = spent(rows, now)
+        for campaign in rows:
+            note(campaign, uses[campaign.pk])
+            note(campaign, now, "now")
+
+    @admin.display(description="brand", ordering="brand__name")
+    def brand_name(self, campaign: Campaign) -> SafeString:
+        return show.link_to(campaign.brand, "brands_brand", campaign.brand_id)
+
+    @admin.display(description="status", ordering="status")
+    def status_now(self, campaign: Campaign) -> SafeString:
+        return show.status_badge(campaign)
+
+    @admin.display(description="reason", ordering="pause_reason")
+    def why(self, campaign: Campaign) -> object:
+        return show.reason(campaign.holds)
+
+    @admin.display(description="spent today")
+    def today(self, campaign: Campaign) -> SafeString:
+        use = noted(campaign).day
+        return show.use_bar(use.used, campaign.daily_budget, campaign.brand.currency, use.forgiven)
+
+    @admin.display(description="spent this month")
+    def month(self, campaign: Campaign) -> SafeString:
+        use = noted(campaign).month
+        return show.use_bar(use.used, campaign.monthly_budget, campaign.brand.currency, use.forgiven)
+
+    @admin.display(description="next check", ordering="next_check_at")
+    def next_check(self, campaign: Campaign) -> str:
+        return local_text(campaign.brand.zone, campaign.next_check_at, noted(campaign, "now"))
+
+    # --- The page -----------------------------------------------------------------------------------------------------
+
+    def panels_above(self, obj: Campaign, now: datetime) -> Sequence[Panel]:
+        self.dress([obj], now)
+        use, currency = noted(obj), obj.brand.currency
+        facts = show.facts(
+            [
+                ("Spent today", show.use_bar(use.day.used, obj.daily_budget, currency, use.day.forgiven)),
+                ("Spent this month", show.use_bar(use.month.used, obj.monthly_budget, currency, use.month.forgiven)),
+                ("Spent in all", show.use_bar(use.lifetime.used, obj.lifetime_budget, currency, use.lifetime.forgiven)),
+                ("Next check", self.next_check(obj)),
+            ]
+        )
+        return [Panel("State", format_html("{}{}", state_of(obj, now), facts))]
+
+    def panels_below(self, obj: Campaign, now: datetime) -> Sequence[Panel]:
+        return [Panel("Timeline", _timeline(obj))]
+
+    def create(self, request: HttpRequest, form: Any, now: datetime) -> Campaign:
+        campaign = services.create_campaign(
+            form.cleaned_data["brand"].pk, form.given(INPUTS), paused=form.cleaned_data["paused"],
+            actor=actor_of(request), now=now,
+        )  # fmt: skip
+        self.say(request, f"The campaign “{campaign}” is there; its schedule is seven whole days, ready to be edited.")
+        self._warn(request, campaign)
+        return campaign
+
+    def change(self, request: HttpRequest, obj: Campaign, form: Any, now: datetime) -> None:
+        """The inputs. The schedule follows in `save_related`, with the version that this leaves."""
+        version, changes = form.cleaned_data["expected_version"], form.changes(INPUTS)
+        if changes:
+            cleaned = clean_inputs(changes)
+            verdict = services.change_campaign(
+                obj.pk, changes, actor=actor_of(request), now=now, expected_version=version
+            )
+            version += any(getattr(obj, name) != value for name, value in cleaned.items())
+            obj.refresh_from_db()
+            self.say(request, f"“{obj}” was changed. {now_text(verdict)}")
+            self._warn(request, obj)
+        form.version_now = version
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        weeks = [formset for formset in formsets if formset.has_changed()]
+        if weeks:
+            self._save_week(request, form, weeks[0])
+        elif change and not form.changes(INPUTS):
+            self.say(request, f"Nothing was changed in “{form.instance}”.", messages.INFO)
+
+    def _save_week(self, request: HttpRequest, form: Any, week: Any) -> None:
+        try:
+            verdict = save_week(form.instance, week, form.version_now, actor=actor_of(request), now=clock.now())
+        except Refused as error:
+            if form.changes(INPUTS):
+                error.message = f"The other changes were saved, the schedule was not: {error.message}"
+            raise
+        self.say(request, f"The schedule of “{form.instance}” was changed. {now_text(verdict)}")
+
+    def _warn(self, request: HttpRequest, campaign: Campaign) -> None:
+        if campaign.daily_budget is not None and campaign.monthly_budget is not None:
+            warn_of_daily_above_monthly(
+                self, request, campaign.daily_budget, campaign.monthly_budget, campaign.brand.currency
+            )
+
+
+def _timeline(campaign: Campaign) -> SafeString:
+    zone = campaign.brand.zone
+    changes = StateChange.objects.filter(campaign=campaign).order_by("-id")[:TIMELINE]
+    return show.table(
+        ["When", "From", "To", "Because", "Cause", "Who"],
+        [
+            (
+                show.moment(change.at, zone),
+                change.get_from_status_display(),
+                change.get_to_status_display(),
+                show.hold_words(change.to_holds) or show.nothing("nothing holds it"),
+                change.cause,
+                change.actor,
+            )
+            for change in changes
+        ],
+        "No change of state yet.",
+    )
+
+
+# --- Overrides -------------------------------------------------------------------------------------------------------
+
+
+class OverrideStateFilter(DropdownFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [("open", "Not over yet"), ("over", "Ended or cleared")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Override]) -> QuerySet[Override]:
+        match self.value():
+            case "open":
+                return queryset.filter(cleared_at=None, ends_at__gt=clock.now())
+            case "over":
+                return queryset.exclude(cleared_at=None, ends_at__gt=clock.now())
+            case _:
+                return queryset
+
+
+@admin.register(Override)
+class OverrideAdmin(RecordAdmin[Override]):
+    list_display = ("name", "brand_name", "lifted", "state", "ends", "extra", "reason", "created_by")
+    list_select_related = ("campaign__brand",)
+    list_filter = (OverrideStateFilter, ("campaign__brand", AutocompleteSelectFilter))
+    search_fields = ("campaign__name",)
+    campaign_path = "campaign"
+    ordering = ("-starts_at", "pk")
+    list_fullwidth = True
+    empty_text = "To let a campaign run in spite of a hold, open the campaign and choose Override."
+    fieldsets = (
+        (
+            None,
+            {"fields": ("name", "lifted", "state", "starts", "ends", "extra", "reason", "created_by", "cleared")},
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Override]:
+        return super().get_queryset(request).select_related("campaign__brand")
+
+    def dress(self, rows: list[Override], now: datetime) -> None:
+        posted = dict(
+            BudgetPeriod.objects.filter(
+                scope_id__in={override.campaign_id for override in rows},
+                kind=PeriodKind.LIFETIME,
+                starts_on=LIFETIME_STARTS_ON,
+            ).values_list("scope_id", "posted")
+        )
+        for override in rows:
+            note(override, posted.get(override.campaign_id, Decimal(0)) - override.spent_before)
+            note(override, now, "now")
+
+    def panels_above(self, obj: Override, now: datetime) -> Sequence[Panel]:
+        self.dress([obj], now)
+        return ()
+
+    @admin.display(description="campaign")
+    def name(self, override: Override) -> SafeString:
+        return show.link_to(override.campaign, "campaigns_campaign", override.campaign_id)
+
+    @admin.display(description="brand")
+    def brand_name(self, override: Override) -> SafeString:
+        return show.link_to(override.campaign.brand, "brands_brand", override.campaign.brand_id)
+
+    @admin.display(description="lifts")
+    def lifted(self, override: Override) -> str:
+        return show.hold_words(override.lifts)
+
+    @admin.display(description="state")
+    def state(self, override: Override) -> SafeString:
+        now = noted(override, "now")
+        if override.cleared_at is not None:
+            return show.badge("Cleared", show.PLAIN, f"by {override.cleared_by}")
+        if override.ends_at <= now:
+            return show.badge("Ended")
+        if override.extra_budget is not None and noted(override) >= override.extra_budget:
+            return show.badge("Money used up", show.WARN)
+        return show.badge(f"In force, ends {show.ago(override.ends_at, now)}", show.GOOD)
+
+    @admin.display(description="began", ordering="starts_at")
+    def starts(self, override: Override) -> str:
+        return show.moment(override.starts_at, override.campaign.brand.zone)
+
+    @admin.display(description="ends", ordering="ends_at")
+    def ends(self, override: Override) -> str:
+        return show.moment(override.ends_at, override.campaign.brand.zone)
+
+    @admin.display(description="extra money")
+    def extra(self, override: Override) -> SafeString:
+        currency = override.campaign.brand.currency
+        if override.cleared_at is not None or override.extra_budget is None:
+            return format_html("{}", show.limit(override.extra_budget, currency))
+        return show.use_bar(noted(override), override.extra_budget, currency)
+
+    @admin.display(description="cleared")
+    def cleared(self, override: Override) -> str:
+        if override.cleared_at is None:
+            return "–"
+        return f"{show.moment(override.cleared_at, override.campaign.brand.zone)} by {override.cleared_by}"
+
+
+# --- State changes ---------------------------------------------------------------------------------------------------
+
+
+class CauseFilter(FixedFilter):
+    title = "cause"
+    parameter_name = "cause"
+    field = "cause"
+    values = [(text, text) for name, text in vars(Cause).items() if name.isupper()]
+
+
+class ToStatusFilter(FixedFilter):
+    title = "new status"
+    parameter_name = "to"
+    field = "to_status"
+    values = [("ACTIVE", "Active"), ("PAUSED", "Paused")]
+
+
+@admin.register(StateChange)
+class StateChangeAdmin(RecordAdmin[StateChange]):
+    list_display = ("when", "name", "brand_name", "change", "why", "cause", "actor")
+    list_display_links = ("when",)
+    list_select_related = ("campaign", "brand")
+    list_filter = (("brand", AutocompleteSelectFilter), ToStatusFilter, CauseFilter, ("at", DaysFilter))
+    search_fields = ("campaign__name",)
+    campaign_path = "campaign"
+    ordering = ("-id",)
+    list_fullwidth = True
+    empty_text = "Whenever a campaign stops, starts, or is held for other reasons, it is written down here."
+    fieldsets = (
+        (None, {"fields": ("when", "name", "brand_name", "change", "before", "why", "cause", "actor", "basis")}),
+    )
+
+    @admin.display(description="when")
+    def when(self, change: StateChange) -> str:
+        return show.moment(change.at, change.brand.zone)
+
+    @admin.display(description="campaign")
+    def name(self, change: StateChange) -> SafeString:
+        return show.link_to(change.campaign, "campaigns_campaign", change.campaign_id)
+
+    @admin.display(description="brand")
+    def brand_name(self, change: StateChange) -> SafeString:
+        return show.link_to(change.brand, "brands_brand", change.brand_id)
+
+    @admin.display(description="from → to")
+    def change(self, change: StateChange) -> SafeString:
+        tone = show.GOOD if change.to_status == "ACTIVE" else show.WARN
+        return format_html(
+            '<span class="whitespace-nowrap">{} → {}</span>',
+            change.get_from_status_display(),
+            show.badge(change.get_to_status_display(), tone),
+        )
+
+    @admin.display(description="reasons before")
+    def before(self, change: StateChange) -> str:
+        return show.hold_words(change.from_holds) or "nothing held it"
+
+    @admin.display(description="reasons")
+    def why(self, change: StateChange) -> str:
+        return show.hold_words(change.to_holds) or "nothing holds it"
+
+    @admin.display(description="figures")
+    def basis(self, change: StateChange) -> SafeString:
+        return show.table(
+            ["Hold", "Of", "Used", "Budget", "Until"],
+            [
+                (
+                    Hold(figure["hold"]).label,
+                    figure["scope"],
+                    figure.get("used") or "–",
+                    figure.get("budget") or "–",
+                    _until(figure.get("until"), change),
+                )
+                for figure in change.figures
+            ],
+            "None.",
+        )
+
+
+def _until(text: str | None, change: StateChange) -> str:
+    return show.moment(datetime.fromisoformat(text), change.brand.zone) if text else "until a person acts"

@@ -1,0 +1,58 @@
+"""The run log in the admin: what ran, when, what it counted, and whether it failed."""
+
+from datetime import datetime
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from budget_system.admin import show
+from budget_system.admin.base import RecordAdmin, note, noted
+from budget_system.admin.filters import DaysFilter
+from budget_system.admin.ui import ChoicesDropdownFilter
+from enforcement.models import Run
+from enforcement.runs import LEASE
+
+
+@admin.register(Run)
+class RunAdmin(RecordAdmin[Run]):
+    list_display = ("kind", "age", "started", "took", "outcome", "counted", "trigger")
+    list_filter = (("kind", ChoicesDropdownFilter), ("started_at", DaysFilter))
+    ordering = ("-id",)
+    empty_text = "Ticks write a line each. Start the worker and the beat, or run manage.py enforce_budgets."
+    fieldsets = ((None, {"fields": ("kind", "trigger", "started", "took", "outcome", "counted", "error")}),)
+
+    def dress(self, rows: list[Run], now: datetime) -> None:
+        for run in rows:
+            note(run, now, "now")
+
+    def panels_above(self, obj: Run, now: datetime) -> tuple[()]:
+        self.dress([obj], now)
+        return ()
+
+    @admin.display(description="age", ordering="started_at")
+    def age(self, run: Run) -> str:
+        return show.ago(run.started_at, noted(run, "now"))
+
+    @admin.display(description="started")
+    def started(self, run: Run) -> str:
+        return show.utc(run.started_at)
+
+    @admin.display(description="took")
+    def took(self, run: Run) -> str:
+        if run.finished_at is None:
+            return "–"
+        return f"{(run.finished_at - run.started_at).total_seconds():.2f} s"
+
+    @admin.display(description="outcome")
+    def outcome(self, run: Run) -> SafeString:
+        if run.error:
+            return show.badge("Error", show.BAD, run.error[:500])
+        if run.finished_at is not None:
+            return show.badge("Done", show.GOOD)
+        if noted(run, "now") - run.started_at > LEASE:
+            return show.badge("Lost", show.BAD, "Its process ended before it did; the next run closes it.")
+        return show.badge("Under way", show.INFO)
+
+    @admin.display(description="counted")
+    def counted(self, run: Run) -> str:
+        return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in run.counts.items()) or "–"

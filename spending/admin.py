@@ -1,0 +1,380 @@
+"""The ledger in the admin: spends, what corrected them, budget periods and forced resets."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from budget_system import clock
+from budget_system.admin import show
+from budget_system.admin.base import Panel, RecordAdmin, actor_of
+from budget_system.admin.filters import DaysFilter, FixedFilter, Lookups
+from budget_system.admin.forms import ReasonForm, UseCaseForm
+from budget_system.admin.pages import ActionsAdmin, ask, object_action
+from budget_system.admin.ui import (
+    AutocompleteSelectFilter,
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RangeDateFilter,
+    Textarea,
+)
+from budget_system.ids import new_id
+from campaigns.holds import Verdict
+from enforcement import services
+from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendRevision
+from spending.services import Outcome, Source, SpendRow
+
+INPUTS = ("amount", "spend_date", "spend_type", "description")
+
+
+class VoidedFilter(DropdownFilter):
+    title = "voided"
+    parameter_name = "voided"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [("no", "Counted"), ("yes", "Voided")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Spend]) -> QuerySet[Spend]:
+        match self.value():
+            case "no":
+                return queryset.filter(voided_at=None)
+            case "yes":
+                return queryset.exclude(voided_at=None)
+            case _:
+                return queryset
+
+
+class SpendForm(UseCaseForm):
+    """On adding, `client_key` is made with the form, so that a form sent twice is recorded once."""
+
+    client_key = forms.CharField(widget=forms.HiddenInput, required=False, max_length=100)
+    reason = forms.CharField(
+        widget=Textarea(attrs={"rows": 2}), required=False, max_length=1000, label="Reason for the change"
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding:
+            self.initial["client_key"] = f"form-{new_id()}"
+            self.initial.setdefault("spend_date", clock.now().date())
+            self.fields.pop("reason")
+        else:
+            self.fields.pop("client_key")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if self.instance._state.adding and not cleaned.get("client_key"):
+            raise forms.ValidationError("This page is not complete. Nothing was saved; reload it and enter it again.")
+        if not self.instance._state.adding and self.changes(cleaned.keys() & set(INPUTS)) and not cleaned.get("reason"):
+            self.add_error("reason", "Say why: it is kept beside the former value.")
+        return cleaned
+
+
+@admin.register(Spend)
+class SpendAdmin(ActionsAdmin):
+    form = SpendForm
+    inputs = INPUTS
+    list_display = ("spend_date", "campaign_name", "brand_name", "sum", "spend_type", "source", "key", "state")
+    list_select_related = ("campaign", "brand")
+    list_filter = (
+        ("brand", AutocompleteSelectFilter), ("spend_date", RangeDateFilter), ("spend_type", ChoicesDropdownFilter),
+        VoidedFilter,
+    )  # fmt: skip
+    search_fields = ("description", "key", "campaign__name")
+    search_help_text = "Campaign, platform campaign id, brand, key, or words of the description"
+    campaign_path = "campaign"
+    other_search = ("key", "description__icontains")
+    ordering = ("-id",)
+    sortable_by = ("spend_date",)
+    list_fullwidth = True
+    autocomplete_fields = ("campaign",)
+    actions_detail = ("void",)
+    empty_text = "Spends come from reports, from the API, or from here: add the first one, or import a report."
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return ((None, {"fields": ("campaign", *INPUTS)}),)
+        editable = self.has_change_permission(request, obj)
+        why = (("Why", {"fields": ("reason",)}),) if editable else ()
+        amount = INPUTS if editable else ("sum", *INPUTS[1:])
+        return (
+            ("Spend", {"fields": ("campaign", *amount)}),
+            *why,
+            ("Origin", {"fields": ("source", "key", "created", "created_by", "state")}),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else ("campaign", "source", "key", "created", "created_by", "state")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Spend]:
+        return super().get_queryset(request).select_related("campaign", "brand")
+
+    def is_closed(self, obj: Any) -> bool:
+        return bool(obj.voided_at is not None)
+
+    # --- The list -----------------------------------------------------------------------------------------------------
+
+    @admin.display(description="campaign")
+    def campaign_name(self, spend: Spend) -> SafeString:
+        return show.link_to(spend.campaign, "campaigns_campaign", spend.campaign_id)
+
+    @admin.display(description="brand")
+    def brand_name(self, spend: Spend) -> SafeString:
+        return show.link_to(spend.brand, "brands_brand", spend.brand_id)
+
+    @admin.display(description="amount")
+    def sum(self, spend: Spend) -> SafeString:
+        text = show.amount(spend.amount, spend.brand.currency)
+        return show.right(text if spend.voided_at is None else format_html("<s>{}</s>", text))
+
+    @admin.display(description="state")
+    def state(self, spend: Spend) -> SafeString:
+        if spend.voided_at is not None:
+            return show.badge("Voided", show.BAD, show.moment(spend.voided_at, spend.brand.zone))
+        return show.badge("Corrected", show.INFO) if spend.version > 1 else show.badge("Counted", show.GOOD)
+
+    @admin.display(description="recorded")
+    def created(self, spend: Spend) -> str:
+        return show.moment(spend.created_at, spend.brand.zone)
+
+    # --- The page -----------------------------------------------------------------------------------------------------
+
+    def panels_below(self, obj: Spend, now: datetime) -> Sequence[Panel]:
+        currency, zone = obj.brand.currency, obj.brand.zone
+        rows = [
+            (
+                revision.version,
+                show.right(show.amount(revision.amount, currency)),
+                revision.spend_date,
+                revision.get_spend_type_display(),
+                revision.description or show.nothing(),
+                f"{show.moment(revision.replaced_at, zone)} by {revision.replaced_by}",
+                revision.reason,
+            )
+            for revision in obj.revisions.order_by("-version")[:50]
+        ]
+        headers = ["Version", "Amount", "Date", "Type", "Description", "Replaced", "Why"]
+        return [Panel("Former values", show.table(headers, rows, "None: it is as it was recorded."))]
+
+    def create(self, request: HttpRequest, form: Any, now: datetime) -> Spend:
+        cleaned, campaign = form.cleaned_data, form.cleaned_data["campaign"]
+        row = SpendRow(
+            campaign.pk, cleaned["amount"], cleaned["spend_date"], cleaned["spend_type"], cleaned["description"],
+            key=cleaned["client_key"],
+        )  # fmt: skip
+        result = services.post_spend([row], source=Source.ADMIN, actor=actor_of(request), now=now)
+        answer = result.answers[0]
+        if answer.error is not None:
+            raise answer.error
+        spend = Spend.objects.select_related("campaign", "brand").get(pk=str(answer.spend_id))
+        if answer.outcome is Outcome.REPLAYED:
+            self.say(request, f"{spend} is recorded already: the form was sent twice. It counts once.", messages.INFO)
+        else:
+            state = now_text(result.evaluation.verdicts.get(campaign.pk))
+            self.say(request, f"Recorded for “{campaign}”: {spend}. {state}")
+        return spend
+
+    def change(self, request: HttpRequest, obj: Spend, form: Any, now: datetime) -> None:
+        changes = form.changes(INPUTS)
+        if not changes:
+            self.say(request, "Nothing was changed.", messages.INFO)
+            return
+        result = services.amend_spend(
+            obj.pk, changes, reason=form.cleaned_data["reason"], actor=actor_of(request), now=now,
+            expected_version=form.cleaned_data["expected_version"],
+        )  # fmt: skip
+        obj.refresh_from_db()
+        self.say(request, f"Corrected: {obj}. The former value is kept. {now_text(result.verdict)}")
+
+    # --- Actions ------------------------------------------------------------------------------------------------------
+
+    def offered(self, obj: Spend) -> Iterable[str]:
+        return () if obj.voided_at is not None else ("void",)
+
+    @object_action("Void…", path="void", icon="block", danger=True)
+    def void(self, request: HttpRequest, obj: Spend) -> HttpResponse:
+        def run(form: Any) -> None:
+            result = services.void_spend(
+                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now(),
+                expected_version=form.cleaned_data["expected_version"],
+            )  # fmt: skip
+            self.say(request, f"Voided: {obj}. It counts no longer. {now_text(result.verdict)}")
+
+        return ask(
+            self, request, obj, title="Void", button="Void it", danger=True, form_class=VoidForm, run=run,
+            initial={"expected_version": obj.version},
+            intro=[f"{obj}, “{obj.campaign}”. It leaves all totals and stays in the ledger, marked as void."],
+        )  # fmt: skip
+
+
+class VoidForm(ReasonForm):
+    expected_version = forms.IntegerField(
+        widget=forms.HiddenInput, error_messages={"required": "This page is not complete; reload it."}
+    )
+
+
+def now_text(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    return "The campaign runs." if verdict.runs else f"The campaign is paused: {show.hold_words(verdict.holds)}."
+
+
+# --- Records ---------------------------------------------------------------------------------------------------------
+
+
+@admin.register(SpendRevision)
+class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
+    list_display = ("when", "campaign_name", "was", "spend_date", "spend_type", "spend_link", "replaced_by", "reason")
+    list_display_links = ("when",)
+    list_select_related = ("spend__campaign", "spend__brand")
+    list_filter = (("replaced_at", DaysFilter), ("spend_type", ChoicesDropdownFilter))
+    search_fields = ("spend__campaign__name",)
+    campaign_path = "spend__campaign"
+    ordering = ("-id",)
+    list_fullwidth = True
+    empty_text = "When a spend is corrected or voided, its former value is kept here."
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "when", "campaign_name", "version", "was", "spend_date", "spend_type", "description", "spend_link",
+                    "replaced_by", "reason",
+                )
+            },
+        ),
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SpendRevision]:
+        return super().get_queryset(request).select_related("spend__campaign", "spend__brand")
+
+    @admin.display(description="replaced at")
+    def when(self, revision: SpendRevision) -> str:
+        return show.moment(revision.replaced_at, revision.spend.brand.zone)
+
+    @admin.display(description="campaign")
+    def campaign_name(self, revision: SpendRevision) -> SafeString:
+        return show.link_to(revision.spend.campaign, "campaigns_campaign", revision.spend.campaign_id)
+
+    @admin.display(description="former amount")
+    def was(self, revision: SpendRevision) -> SafeString:
+        return show.right(show.amount(revision.amount, revision.spend.brand.currency))
+
+    @admin.display(description="spend")
+    def spend_link(self, revision: SpendRevision) -> SafeString:
+        return show.link_to(f"now {revision.spend}", "spending_spend", revision.spend_id)
+
+
+class PeriodKindFilter(FixedFilter):
+    title = "kind"
+    parameter_name = "kind"
+    field = "kind"
+    values = [(kind.value, str(kind.label)) for kind in PeriodKind]
+
+
+class ScopeFilter(DropdownFilter):
+    title = "scope"
+    parameter_name = "scope"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [("brands", "Brands"), ("campaigns", "Campaigns")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[BudgetPeriod]) -> QuerySet[BudgetPeriod]:
+        match self.value():
+            case "brands":
+                return queryset.filter(campaign=None)
+            case "campaigns":
+                return queryset.exclude(campaign=None)
+            case _:
+                return queryset
+
+
+@admin.register(BudgetPeriod)
+class BudgetPeriodAdmin(RecordAdmin[BudgetPeriod]):
+    list_display = ("scope", "brand_name", "kind", "starts", "use", "in_ledger", "set_aside", "not_counted", "turned")
+    list_select_related = ("campaign", "brand")
+    list_filter = (("brand", AutocompleteSelectFilter), ScopeFilter, PeriodKindFilter, ("starts_on", RangeDateFilter))
+    search_fields = ("campaign__name", "brand__name")
+    search_help_text = "Campaign or brand"
+    campaign_path = "campaign"
+    other_search = ("brand__name__icontains",)
+    ordering = ("-id",)
+    sortable_by = ()
+    list_fullwidth = True
+    empty_text = "A period appears with the first spend, or when a brand's day begins. Add a brand, then a spend."
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "scope", "brand_name", "kind", "starts", "use", "in_ledger", "set_aside", "not_counted", "turned",
+                )
+            },
+        ),
+    )  # fmt: skip
+
+    @admin.display(description="of")
+    def scope(self, period: BudgetPeriod) -> SafeString:
+        return format_html("{} {}", "Campaign" if period.campaign else "Brand", period.campaign or period.brand)
+
+    @admin.display(description="brand")
+    def brand_name(self, period: BudgetPeriod) -> SafeString:
+        return show.link_to(period.brand, "brands_brand", period.brand_id)
+
+    @admin.display(description="begins")
+    def starts(self, period: BudgetPeriod) -> str:
+        return "–" if period.kind == PeriodKind.LIFETIME else period.starts_on.isoformat()
+
+    @admin.display(description="used")
+    def use(self, period: BudgetPeriod) -> SafeString:
+        return show.use_bar(period.used, period.budget, period.brand.currency)
+
+    @admin.display(description="in the ledger")
+    def in_ledger(self, period: BudgetPeriod) -> SafeString:
+        return show.right(show.amount(period.posted, period.brand.currency))
+
+    @admin.display(description="reserved")
+    def set_aside(self, period: BudgetPeriod) -> SafeString:
+        return show.right(show.amount(period.reserved, period.brand.currency)) if period.reserved else show.nothing()
+
+    @admin.display(description="not counted (forced reset)")
+    def not_counted(self, period: BudgetPeriod) -> SafeString:
+        return show.right(show.amount(period.forgiven, period.brand.currency)) if period.forgiven else show.nothing()
+
+    @admin.display(description="turn recorded")
+    def turned(self, period: BudgetPeriod) -> str:
+        return show.moment(period.turned_at, period.brand.zone)
+
+
+@admin.register(ForcedReset)
+class ForcedResetAdmin(RecordAdmin[ForcedReset]):
+    list_display = ("when", "brand_name", "period", "no_longer_counted", "actor", "reason")
+    list_display_links = ("when",)
+    list_select_related = ("brand",)
+    list_filter = (("brand", AutocompleteSelectFilter), PeriodKindFilter, ("at", DaysFilter))
+    search_fields = ("brand__name", "reason", "actor")
+    ordering = ("-id",)
+    empty_text = "Nobody has begun a period afresh. To do so, open a brand and choose Forced reset."
+    fieldsets = ((None, {"fields": ("when", "brand_name", "period", "no_longer_counted", "actor", "reason")}),)
+
+    @admin.display(description="when")
+    def when(self, reset: ForcedReset) -> str:
+        return show.moment(reset.at, reset.brand.zone)
+
+    @admin.display(description="brand")
+    def brand_name(self, reset: ForcedReset) -> SafeString:
+        return show.link_to(reset.brand, "brands_brand", reset.brand_id)
+
+    @admin.display(description="period")
+    def period(self, reset: ForcedReset) -> str:
+        return f"{reset.get_kind_display()} {reset.starts_on}"
+
+    @admin.display(description="no longer counted")
+    def no_longer_counted(self, reset: ForcedReset) -> SafeString:
+        return show.right(show.amount(reset.forgiven, reset.brand.currency))
