@@ -5,8 +5,10 @@ what a person trying the system would not care about, and works on the loopback 
 """
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import django_stubs_ext
 import environ
@@ -19,6 +21,9 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
+if not {"SECRET_KEY", "DATABASE_URL", "DEMO"} & os.environ.keys() and (BASE_DIR / ".local" / "demo.env").exists():
+    # Nobody configured anything, and `make run` was used here: commands meet the demo.
+    environ.Env.read_env(BASE_DIR / ".local" / "demo.env")
 
 DEMO = env.bool("DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=False)
@@ -102,7 +107,7 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = None if DEMO or DEBUG else BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -132,7 +137,8 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 }
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url(
-        "DATABASE_URL", default=f"sqlite:///{BASE_DIR / '.local' / 'budget.sqlite3'}" if DEMO else environ.Env.NOTSET
+        "DATABASE_URL",
+        default=f"sqlite:///{quote(str(BASE_DIR / '.local' / 'budget.sqlite3'))}" if DEMO else environ.Env.NOTSET,
     )
 }
 _database = DATABASES["default"]

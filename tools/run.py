@@ -95,6 +95,12 @@ def prepare(environment: Mapping[str, str]) -> None:
         manage(["setup_demo", "--login-only"], environment)
 
 
+def write_environment(variables: Mapping[str, str]) -> None:
+    """Leave the settings where settings.py finds them, so that manage.py commands meet the demo that runs here."""
+    lines = [f"{name}={value}" for name, value in variables.items()]
+    (LOCAL / "demo.env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def serve(supervisor: Supervisor, console: Console, all_parts: Sequence[Part], greeting: Callable[[], str]) -> None:
     """Start the parts, say where they are, and look after them until told to stop."""
     first, *others = all_parts
@@ -155,6 +161,7 @@ def main(argv: Sequence[str]) -> int:
         "REMAP_SIGTERM": "SIGQUIT",
     }
     console = Console()
+    write_environment(for_demo(options.host))
     try:
         prepare(environment)
         (LOCAL / "valkey").mkdir(exist_ok=True)
