@@ -86,7 +86,7 @@ class Replay:
     def run(self, since: datetime, until: datetime, progress: Progress) -> None:
         """Everything of (since, until]."""
         steps = _steps(self.plan, since, until)
-        before = self.states.refresh()
+        self.states.refresh()
         for done, (at, step) in enumerate(steps, start=1):
             now = max(at, self.floor)
             if isinstance(step, Event):
@@ -98,7 +98,7 @@ class Replay:
             self.states.refresh()
             progress(done, len(steps))
         enforce_all(max(until, self.floor), actor=events.PLATFORM)
-        self.made.state_changes += self.states.refresh() - before
+        self.states.refresh()
 
     # --- Spend -------------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from spending.services import Source
 
 ACTION = "set up sample data"
 _NAMESPACE = UUID("6f1f9c53-2d1c-4c43-9d5b-1f0a6d3f2a11")
-DAYS_A_MONTH = 30.4
+MOST_DAYS = 730
 HOLD_ON_STEPS = 500
 SYNCED = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -36,7 +36,7 @@ class Wish:
     """What the caller asks for. What is there already stays as it was asked for at first."""
 
     seed: int
-    months: int
+    days: int
     brands: int
 
 
@@ -65,8 +65,9 @@ def set_up(wish: Wish, *, actor: str, clock: Callable[[], datetime], progress: P
             "with --reset.",
             field="seed",
         )
-    plan = make_plan(held.seed, first.at, days=round(held.months * DAYS_A_MONTH), brands=held.brands)
+    plan = make_plan(held.seed, first.at, days=held.days, brands=held.brands)
     done = Done(plan, held)
+    changes_before = StateChange.objects.count()
     with _fewer_waits_for_the_disk():
         campaign_ids = _make_missing(done)
         since = _reached(plan)
@@ -75,6 +76,7 @@ def set_up(wish: Wish, *, actor: str, clock: Callable[[], datetime], progress: P
             with _sweeps_held_off(now, clock) as hold_on:
                 Replay(plan, done.brand_ids, campaign_ids, floor, done.made).run(since, now, _both(progress, hold_on))
             _mark(held, until=now, actor=actor, now=now)
+    done.made.state_changes = StateChange.objects.count() - changes_before
     return done
 
 
@@ -82,7 +84,7 @@ def check(wish: Wish) -> None:
     """Refuse what cannot be made."""
     if not 1 <= wish.brands <= MOST_BRANDS:
         raise Refused(f"There are between 1 and {MOST_BRANDS} sample brands.", field="brands")
-    if not 1 <= wish.months <= 24:
+    if not 1 <= wish.days <= MOST_DAYS:
         raise Refused("There are between 1 and 24 months of sample data.", field="months")
 
 
@@ -126,7 +128,7 @@ def _make_campaign(brand_id: UUID, campaign: CampaignPlan, now: datetime, made: 
 
 def _mark(wish: Wish, *, until: datetime | None, actor: str, now: datetime) -> AuditEntry:
     """Record what was asked for, or up to when it was carried out: what a later run goes by."""
-    after: dict[str, object] = {"seed": wish.seed, "months": wish.months, "brands": wish.brands}
+    after: dict[str, object] = {"seed": wish.seed, "days": wish.days, "brands": wish.brands}
     if until is not None:
         after["until"] = until.isoformat()
     return AuditEntry.objects.create(
@@ -136,7 +138,7 @@ def _mark(wish: Wish, *, until: datetime | None, actor: str, now: datetime) -> A
 
 
 def _held_by(entry: AuditEntry) -> Wish:
-    return Wish(entry.after["seed"], entry.after["months"], entry.after["brands"])
+    return Wish(entry.after["seed"], entry.after["days"], entry.after["brands"])
 
 
 def _refuse_namesakes(wish: Wish) -> None:
@@ -224,7 +226,7 @@ def _enter(stack: ExitStack, kind: RunKind, now: datetime, clock: Callable[[], d
 @contextmanager
 def _fewer_waits_for_the_disk() -> Iterator[None]:
     """On SQLite a power failure may take the last moments of sample data with it, and nothing else."""
-    if connection.vendor != "sqlite":
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
         return
     with connection.cursor() as cursor:

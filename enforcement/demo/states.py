@@ -29,12 +29,11 @@ class States:
     def __init__(self, brand_ids: Iterable[UUID]) -> None:
         self._changes = StateChange.objects.filter(brand_id__in=list(brand_ids)).order_by("pk")
         self._last: UUID | None = None
-        self._known = 0
         self._moments: dict[UUID, list[datetime]] = {}
         self._states: dict[UUID, list[State]] = {}
 
-    def refresh(self) -> int:
-        """Read what was written since the last call; how many changes are known now."""
+    def refresh(self) -> None:
+        """Read what was written since the last call."""
         fresh = self._changes if self._last is None else self._changes.filter(pk__gt=self._last)
         for self._last, campaign_id, at, before, holds in fresh.values_list(
             "pk", "campaign_id", "at", "from_holds", "to_holds"
@@ -43,8 +42,6 @@ class States:
             stopped_at = states[-1].stopped_at if before and states else at
             states.append(State(at, holds, stopped_at))
             self._moments.setdefault(campaign_id, []).append(at)
-            self._known += 1
-        return self._known
 
     def share_spent(self, campaign_id: UUID, at: datetime) -> float:
         """Of what the platform would spend at `at`, how much it does: all while it runs, some shortly after."""

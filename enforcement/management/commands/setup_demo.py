@@ -1,6 +1,7 @@
 """Fill the system with sample brands, campaigns and months of spend; make the demo's login."""
 
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,8 @@ from enforcement.demo.login import PASSWORD, USERNAME, ensure_login
 from enforcement.demo.report import HEADINGS, brand_lines
 from enforcement.demo.sample import Done, Wish, check, set_up
 from enforcement.management.console import Progress, actor, confirm, errors_as_exit_code, table
+
+DAYS_A_MONTH = Decimal("30.4")
 
 
 class Command(BaseCommand):
@@ -32,10 +35,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with errors_as_exit_code():
-            if not options["login_only"]:
-                self._data(options)
-            if options["login_only"] or settings.DEMO:
+            if options["login_only"]:
                 self._login()
+            else:
+                self._data(options)
 
     def _login(self) -> None:
         if ensure_login():
@@ -44,7 +47,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Login: user {USERNAME} was there already and is left as it is ({PASSWORD} at first).")
 
     def _data(self, options: dict[str, Any]) -> None:
-        wish = Wish(options["seed"], options["months"], options["brands"])
+        wish = Wish(options["seed"], round(options["months"] * DAYS_A_MONTH), options["brands"])
         check(wish)
         if not settings.DEMO and not options["yes"]:
             raise CommandError(
@@ -63,9 +66,11 @@ class Command(BaseCommand):
 
     def _say(self, done: Done, wish: Wish) -> None:
         if done.wish != wish:
-            was = f"{done.wish.months} months and {done.wish.brands} brands"
+            was = f"{done.wish.days} days and {done.wish.brands} brands"
             self.stdout.write(f"The sample data was begun with {was}, and is carried on so; --reset begins anew.")
         for line in table(HEADINGS, brand_lines(done.brand_ids.values(), clock.now())):
             self.stdout.write(line)
+        if settings.DEMO:
+            self._login()
         self.stdout.write(f"Look at {reverse('admin:index')}; manage.py explain CAMPAIGN says why one is paused.")
         self.stdout.write(f"INFO Demo set up: {asdict(done.made)}")
