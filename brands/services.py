@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.db import connection, models
 
@@ -61,7 +61,10 @@ def read_all(brand_id: UUID | None = None) -> list[LockedBrand]:
 @cache
 def zone(name: str) -> ZoneInfo:
     """The zone of this name. Raises ZoneInfoNotFoundError (a KeyError) or ValueError for a name that is none."""
-    return ZoneInfo(name)
+    try:
+        return ZoneInfo(name)
+    except OSError as error:  # “America” is a directory of zones
+        raise ZoneInfoNotFoundError(f"No time zone found with key {name}") from error
 
 
 @cache
