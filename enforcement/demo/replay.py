@@ -10,7 +10,7 @@ from uuid import UUID
 
 from brands.models import AuditEntry, Brand
 from budget_system import money
-from budget_system.errors import Refused
+from budget_system.errors import Busy, Refused
 from campaigns.holds import Hold
 from campaigns.models import Campaign
 from enforcement import services
@@ -135,6 +135,8 @@ class Replay:
                 self._fit_budget(event, self.brand_ids[event.brand.name], now)
             else:
                 self._to_campaign(event, self._actual[event.brand.name, event.campaign.name], now)
+        except Busy:
+            raise
         except Refused:
             self.made.refused += 1
 

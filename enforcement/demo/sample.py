@@ -51,14 +51,27 @@ class Done:
 
 
 def set_up(wish: Wish, *, actor: str, clock: Callable[[], datetime], progress: Progress) -> Done:
-    """Make the sample data up to now, or carry on from where the last run ended."""
+    """Make the sample data up to now, or carry on from where the last run ended.
+
+    Raises Refused, and AlreadyRunning while another run or a sweep is under way.
+    """
     now = clock().replace(microsecond=0)
     check(wish)
+    done = _begun(wish)
+    if done is None or _reached(done.plan) < now:
+        with _sweeps_held_off(now, clock) as hold_on, _fewer_waits_for_the_disk():
+            done = _begun(wish) or _begin(wish, actor, now)  # again: another run may just have ended
+            _carry_on(done, now, _both(progress, hold_on))
+            _mark(done.wish, until=now, actor=actor, now=now)
+    return done
+
+
+def _begun(wish: Wish) -> Done | None:
+    """What there is already; None if nothing. Raises Refused where that was made with another seed."""
     first = AuditEntry.objects.filter(action=ACTION).order_by("pk").first()
     if first is None:
-        _refuse_namesakes(wish)
-        first = _mark(wish, until=None, actor=actor, now=now)
-    held = _held_by(first)
+        return None
+    held = Wish(first.after["seed"], first.after["days"], first.after["brands"])
     if held.seed != wish.seed:
         raise Refused(
             f"There is sample data of seed {held.seed} already. Carry it on with --seed {held.seed}, or begin anew "
@@ -66,18 +79,27 @@ def set_up(wish: Wish, *, actor: str, clock: Callable[[], datetime], progress: P
             field="seed",
         )
     plan = make_plan(held.seed, first.at, days=held.days, brands=held.brands)
-    done = Done(plan, held)
+    known = _known()
+    brand_ids = {brand.name: known[None, brand.name] for brand in plan.brands if (None, brand.name) in known}
+    return Done(plan, held, brand_ids)
+
+
+def _begin(wish: Wish, actor: str, now: datetime) -> Done:
+    namesake = Brand.objects.filter(name__in=[idea.name for idea in BRANDS[: wish.brands]]).first()
+    if namesake is not None:
+        raise Refused(f"There is a brand “{namesake}” already, and it is no sample data. Rename it first.")
+    _mark(wish, until=None, actor=actor, now=now)
+    return Done(make_plan(wish.seed, now, days=wish.days, brands=wish.brands), wish)
+
+
+def _carry_on(done: Done, now: datetime, progress: Progress) -> None:
+    """Make what is missing, then everything that has happened since the last run."""
     changes_before = StateChange.objects.count()
-    with _fewer_waits_for_the_disk():
-        campaign_ids = _make_missing(done)
-        since = _reached(plan)
-        if since < now:
-            floor = max(since, _last_seen(first.at, now))
-            with _sweeps_held_off(now, clock) as hold_on:
-                Replay(plan, done.brand_ids, campaign_ids, floor, done.made).run(since, now, _both(progress, hold_on))
-            _mark(held, until=now, actor=actor, now=now)
+    campaign_ids = _make_missing(done)
+    since = _reached(done.plan)
+    floor = max(since, _last_seen(done.plan.end, now))
+    Replay(done.plan, done.brand_ids, campaign_ids, floor, done.made).run(since, now, progress)
     done.made.state_changes = StateChange.objects.count() - changes_before
-    return done
 
 
 def check(wish: Wish) -> None:
@@ -126,25 +148,15 @@ def _make_campaign(brand_id: UUID, campaign: CampaignPlan, now: datetime, made: 
 # --- What the records say --------------------------------------------------------------------------------------------
 
 
-def _mark(wish: Wish, *, until: datetime | None, actor: str, now: datetime) -> AuditEntry:
+def _mark(wish: Wish, *, until: datetime | None, actor: str, now: datetime) -> None:
     """Record what was asked for, or up to when it was carried out: what a later run goes by."""
     after: dict[str, object] = {"seed": wish.seed, "days": wish.days, "brands": wish.brands}
     if until is not None:
         after["until"] = until.isoformat()
-    return AuditEntry.objects.create(
+    AuditEntry.objects.create(
         at=now, actor=actor, action=ACTION, object_type="sample data", object_id=uuid5(_NAMESPACE, str(wish.seed)),
         object_label=f"Sample data of seed {wish.seed}", after=after,
     )  # fmt: skip
-
-
-def _held_by(entry: AuditEntry) -> Wish:
-    return Wish(entry.after["seed"], entry.after["days"], entry.after["brands"])
-
-
-def _refuse_namesakes(wish: Wish) -> None:
-    namesake = Brand.objects.filter(name__in=[idea.name for idea in BRANDS[: wish.brands]]).first()
-    if namesake is not None:
-        raise Refused(f"There is a brand “{namesake}” already, and it is no sample data. Rename it first.")
 
 
 def _known() -> dict[tuple[UUID | None, str], UUID]:

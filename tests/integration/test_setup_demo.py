@@ -18,6 +18,7 @@ from pytest_django import Settings
 
 from brands.models import Brand
 from budget_system import clock, money
+from budget_system.errors import Refused
 from campaigns.holds import Hold
 from campaigns.models import Campaign, Override, StateChange
 from enforcement import jobs, runs
@@ -198,7 +199,7 @@ class SampleData(TestCase):
         assert Brand.objects.count() == 6
 
     def test_another_seed_is_refused_where_there_is_sample_data(self) -> None:
-        with pytest.raises(Exception, match="--seed 1"):
+        with pytest.raises(Refused, match="--seed 1"):
             made_at(NOW, replace(LARGE, seed=2))
 
 
@@ -243,7 +244,7 @@ class SmallSampleData(TestCase):
 def test_nothing_is_made_under_the_name_of_a_real_brand() -> None:
     Brand.objects.create(name=BRANDS[0].name, created_at=NOW, updated_at=NOW)
 
-    with pytest.raises(Exception, match="no sample data"):
+    with pytest.raises(Refused, match="no sample data"):
         made_at(NOW, SMALL)
 
 
