@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
 
 from budget_system.errors import Refused
 
@@ -19,5 +20,9 @@ def ensure_login() -> bool:
     users = get_user_model().objects
     if users.filter(username=USERNAME).exists():
         return False
-    users.create_superuser(USERNAME, "", PASSWORD)
+    try:
+        with transaction.atomic():
+            users.create_superuser(USERNAME, "", PASSWORD)
+    except IntegrityError:
+        return False  # another process has just made it
     return True

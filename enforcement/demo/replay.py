@@ -24,6 +24,7 @@ from scheduling.services import ScheduleRow, rows_of
 from spending.models import BudgetPeriod, PeriodKind, Spend, SpendRevision, SpendType
 from spending.services import Outcome, Source, SpendRow
 
+FEE, CREDIT = "Platform fee", "Credit for invalid clicks"
 RESTATED = "The platform reports another figure."
 SELLS = "It sells well today; the client agrees."
 TWICE = "Counted twice: the import had it already."
@@ -145,15 +146,11 @@ class Replay:
         match action:
             case events.LateDay(day):
                 amount = self._by_day(one, one.traffic.on(day)).get(day, Decimal(0))
-                if amount:
-                    self._post(
-                        [SpendRow(one.id, amount, day, key=f"late {one.plan.external_id} {day}")], event.actor, now
-                    )
+                row = SpendRow(one.id, amount, day, key=f"late {one.plan.external_id} {day}")
+                self._post([row] if amount else [], event.actor, now)
             case events.Fee(month, amount):
-                row = SpendRow(
-                    one.id, amount, month, SpendType.MONTHLY, "Platform fee", f"fee {one.plan.external_id} {month}"
-                )
-                self._post([row], event.actor, now)
+                key = f"fee {one.plan.external_id} {month}"
+                self._post([SpendRow(one.id, amount, month, SpendType.MONTHLY, FEE, key)], event.actor, now)
             case events.Credit(day, amount):
                 self._credit(one, day, amount, event.actor, now)
             case events.Restate(day, factor):
@@ -175,8 +172,7 @@ class Replay:
         amount = amount.quantize(Decimal(1).scaleb(-one.decimals), ROUND_HALF_EVEN)
         if amount and _largest(one.id, day) is not None:
             key = f"credit {one.plan.external_id} {day}"
-            row = SpendRow(one.id, amount, day, SpendType.ADJUSTMENT, "Credit for invalid clicks", key)
-            self._post([row], actor, now)
+            self._post([SpendRow(one.id, amount, day, SpendType.ADJUSTMENT, CREDIT, key)], actor, now)
 
     def _restate(self, one: Actual, day: date, factor: Decimal, actor: str, now: datetime) -> None:
         spend = _largest(one.id, day)

@@ -170,6 +170,16 @@ class SampleData(TestCase):
         assert SpendRevision.objects.count() == self.done.made.voided + self.done.made.restated
         assert not Spend.objects.filter(amount__lt=0).exclude(spend_type=SpendType.ADJUSTMENT).exists()
 
+    def test_a_platform_spends_a_little_more_after_it_was_told_to_stop(self) -> None:
+        stopped = Campaign.objects.get(pause_reason=Hold.EMERGENCY_STOP)
+        assert stopped.paused_at is not None
+
+        after = Spend.objects.filter(campaign=stopped, created_at__gt=stopped.paused_at, key__startswith="sync ")
+
+        arrived = [moment - stopped.paused_at for moment in after.values_list("created_at", flat=True)]
+        assert arrived
+        assert max(arrived) < timedelta(hours=4) < NOW - stopped.paused_at
+
     def test_a_second_run_at_the_same_moment_adds_nothing(self) -> None:
         before = content(), StateChange.objects.count(), Run.objects.count()
 

@@ -1,13 +1,14 @@
 """The sample traffic has the shapes of real traffic, and is the same for the same seed."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from statistics import fmean, median
 
 import pytest
 
 from brands.periods import day_length
 from enforcement.demo import shapes
-from enforcement.demo.plan import CampaignPlan, Plan, Trait, make_plan
+from enforcement.demo.plan import CampaignPlan, Plan, Trait, make_plan, nice
 from enforcement.demo.traffic import Traffic
 
 END = datetime(2026, 6, 17, 13, 20, tzinfo=UTC)
@@ -99,6 +100,13 @@ def test_a_platform_ebbs_away_after_a_stop() -> None:
     assert after == sorted(after, reverse=True)
     assert 0 < after[0] < 0.5
     assert after[-1] == 0
+
+
+def test_budgets_are_round_figures() -> None:
+    assert nice(Decimal("1234.56")) == Decimal(1200)
+    assert nice(Decimal("9.876"), 3) == Decimal("9.88")
+    assert nice(Decimal(0)) == 0
+    assert str(nice(Decimal(141_800))) == "140000"
 
 
 def test_the_same_seed_and_moment_give_the_same_plan_and_another_seed_another() -> None:
