@@ -1,7 +1,8 @@
 """Processes of their own that work on the test's database: what one process cannot show of locks, races and kills.
 
 Run as `python -m tests.integration.processes`, it is such a process: it reads a list of steps a line, does them, and
-answers with a line. Imported, it starts and asks them, and says what is wrong with the books afterwards.
+answers with a line. With `celery` and that program's arguments, it is Celery with some settings of the test's own.
+Imported, it starts and asks them, and says what is wrong with the books afterwards.
 """
 
 import json
@@ -369,5 +370,21 @@ def _say(answer: Answer) -> None:
     sys.stdout.flush()
 
 
+def celery(arguments: Sequence[str]) -> None:
+    """Celery as in production, but for what CELERY_DIFFERS says; `beat_s`: the seconds between beats of every entry."""
+    from budget_system.celery import app
+
+    differs = json.loads(os.environ["CELERY_DIFFERS"])
+    interval_s = differs.pop("beat_s", None)
+    app.conf.update(differs)
+    if interval_s:
+        for entry in app.conf.beat_schedule.values():
+            entry["schedule"] = interval_s
+    app.start(list(arguments))
+
+
 if __name__ == "__main__":
-    serve()
+    if sys.argv[1:2] == ["celery"]:
+        celery(sys.argv[2:])
+    else:
+        serve()
