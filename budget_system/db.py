@@ -96,7 +96,48 @@ def read_date(value: date | str | None) -> date | None:
 def values_sql(rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
     """`(%s,%s),(%s,%s)` and its parameters, for a VALUES list."""
     row_sql = "(" + ",".join(["%s"] * len(rows[0])) + ")"
+    if is_postgres():
+        return ",".join([row_sql] * len(rows)), [value for row in rows for value in row]
     return ",".join([row_sql] * len(rows)), [param(value) for row in rows for value in row]
+
+
+def rows_sql(types: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """A SELECT of these rows and its parameters. `types` are the columns' types on PostgreSQL.
+
+    On PostgreSQL each column goes as one array, which client and server handle several times faster than VALUES; a
+    column that has one value throughout goes once.
+    """
+    if not is_postgres():
+        values_text, params = values_sql(rows)
+        return f"VALUES {values_text}", params
+    shown, arrays, names, constants, params = [], [], [], [], []
+    for number, (kind, values) in enumerate(zip(types, zip(*rows, strict=True), strict=True)):
+        if number and values.count(values[0]) == len(values):
+            shown.append(f"%s::{kind}")
+            constants.append(values[0])
+        else:
+            shown.append(f"u.c{number}")
+            names.append(f"c{number}")
+            arrays.append(f"%s::{kind}[]")
+            write = _ARRAY_ITEM[kind]
+            params.append("{" + ",".join(["NULL" if value is None else write(value) for value in values]) + "}")
+    sql = f"SELECT {','.join(shown)} FROM unnest({','.join(arrays)}) AS u({','.join(names)})"  # noqa: S608 - no input
+    return sql, constants + params
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_ARRAY_ITEM: dict[str, Callable[[Any], str]] = {
+    "uuid": lambda value: f"{value.int:032x}",
+    "bigint": str,
+    "date": date.isoformat,
+    "timestamptz": datetime.isoformat,
+    "text": _quoted,
+}
+"""How a value is written in an array."""
 
 
 def chunks(rows: Sequence[T], size: int) -> Iterable[Sequence[T]]:

@@ -32,7 +32,7 @@ def required_note(text: str, *, what: str) -> str:
 
 
 def _refuse_controls(text: str, what: str) -> None:
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+    if not text.isprintable() and any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
         raise InvalidText(f"The {what} holds control characters; remove them.")
 
 

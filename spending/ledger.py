@@ -4,16 +4,17 @@ The brands concerned are locked by the caller, so nobody else writes these rows 
 transaction as the ledger, by what was really inserted. Amounts are integer micros here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import IntegrityError, connection
+from django.db.backends.utils import CursorWrapper
 
 from brands.periods import month_start
 from budget_system import money
-from budget_system.db import chunks, fetch, is_postgres, param, read_date, read_uuid, values_sql
+from budget_system.db import chunks, fetch, is_postgres, param, read_date, read_uuid, rows_sql, values_sql
 from budget_system.errors import Refused
 from spending.models import PeriodKind, SpendType
 
@@ -56,82 +57,131 @@ class PeriodAfter(NamedTuple):
     forgiven: int
 
 
-def insert(entries: Sequence[Entry]) -> set[UUID]:
-    """Insert spends; one whose (brand, source, key) exists already is left out. Gives the ids really inserted."""
-    inserted: set[UUID] = set()
+_TYPES = (
+    "uuid", "uuid", "uuid", "bigint", "date", "text", "text", "text", "text", "text", "timestamptz", "text",
+)  # fmt: skip
+"""The types of an Entry's columns."""
+
+
+def insert(entries: Sequence[Entry]) -> list[bool]:
+    """Insert spends; one whose (brand, source, key) exists already is left out. Says for each if it was inserted."""
+    inserted: list[bool] = []
     columns = ", ".join(Entry._fields)
     with connection.cursor() as cursor:
-        for some in chunks(entries, 5_000 if is_postgres() else 500):
-            values, params = values_sql(some)
+        for some in chunks(entries, 10_000 if is_postgres() else 500):
+            rows, params = rows_sql(_TYPES, some)
             sql = (
-                f"INSERT INTO spending_spend ({columns}, version) SELECT v.*, 1 FROM (VALUES {values}) AS v"  # noqa: S608
-                " WHERE true ON CONFLICT (brand_id, source, key) DO NOTHING RETURNING id"
+                f"INSERT INTO spending_spend ({columns}, version) SELECT v.*, 1 FROM ({rows}) AS v"  # noqa: S608
+                " WHERE true ON CONFLICT (brand_id, source, key) DO NOTHING"
             )
-            inserted.update(read_uuid(row[0]) for row in fetch(cursor, sql, params))
+            cursor.execute(sql, params)
+            if cursor.rowcount in (0, len(some)):
+                inserted += [bool(cursor.rowcount)] * len(some)
+            else:
+                there = _ids_there([entry.id for entry in some])
+                inserted += [entry.id in there for entry in some]
     return inserted
 
 
-def periods_of(brand_id: UUID, campaign_id: UUID, spend_date: date, spend_type: str) -> list[PeriodKey]:
-    """The periods that a spend counts in: its day (not if monthly), its month, and the campaign's lifetime."""
-    month = month_start(spend_date)
-    keys = [
-        PeriodKey(brand_id, PeriodKind.LIFETIME, LIFETIME_STARTS_ON, campaign_id),
-        PeriodKey(brand_id, PeriodKind.MONTH, month, brand_id),
-        PeriodKey(brand_id, PeriodKind.MONTH, month, campaign_id),
-    ]
-    if spend_type != SpendType.MONTHLY:
-        keys.append(PeriodKey(brand_id, PeriodKind.DAY, spend_date, brand_id))
-        keys.append(PeriodKey(brand_id, PeriodKind.DAY, spend_date, campaign_id))
-    return keys
+def _ids_there(ids: Sequence[UUID]) -> set[UUID]:
+    marks = ",".join(["%s"] * len(ids))
+    with connection.cursor() as cursor:
+        rows = fetch(cursor, f"SELECT id FROM spending_spend WHERE id IN ({marks})", list(map(param, ids)))  # noqa: S608
+    return {read_uuid(row[0]) for row in rows}
 
 
-def add_up(spends: Iterable[tuple[UUID, UUID, int, date, str]]) -> dict[PeriodKey, int]:
-    """How much each period's total moves by these (brand, campaign, amount, date, type)."""
-    by_day: dict[tuple[UUID, UUID, date, str], int] = {}
+Move = tuple[PeriodKey, int]
+"""A period and how much its total moves by."""
+
+
+def add_up(spends: Iterable[tuple[UUID, UUID, int, date, str]]) -> list[Move]:
+    """How much each period's total moves by these (brand, campaign, amount, date, type); each period once.
+
+    A spend counts in its day (not if monthly) and its month, of its campaign and its brand, and in the campaign's
+    lifetime.
+    """
+    campaigns: dict[UUID, tuple[UUID, dict[tuple[date, str], int]]] = {}
     for brand_id, campaign_id, amount, spend_date, spend_type in spends:
-        day = (brand_id, campaign_id, spend_date, spend_type)
-        by_day[day] = by_day.get(day, 0) + amount
-    moves: dict[PeriodKey, int] = {}
-    for day, amount in by_day.items():
-        for key in periods_of(*day):
-            moves[key] = moves.get(key, 0) + amount
+        found = campaigns.get(campaign_id)
+        days = found[1] if found else campaigns.setdefault(campaign_id, (brand_id, {}))[1]
+        day = (spend_date, spend_type)
+        days[day] = days.get(day, 0) + amount
+    moves: list[Move] = []
+    brands: dict[UUID, dict[tuple[str, date], int]] = {}
+    for campaign_id, (brand_id, days) in campaigns.items():
+        own: dict[tuple[str, date], int] = {}
+        for (spend_date, spend_type), amount in days.items():
+            if spend_type != SpendType.MONTHLY:
+                own[_DAY, spend_date] = own.get((_DAY, spend_date), 0) + amount
+            month = month_start(spend_date)
+            own[_MONTH, month] = own.get((_MONTH, month), 0) + amount
+        totals = brands.setdefault(brand_id, {})
+        for period, amount in own.items():
+            moves.append((PeriodKey(brand_id, *period, campaign_id), amount))
+            totals[period] = totals.get(period, 0) + amount
+        lifetime = PeriodKey(brand_id, PeriodKind.LIFETIME.value, LIFETIME_STARTS_ON, campaign_id)
+        moves.append((lifetime, sum(days.values())))
+    for brand_id, totals in brands.items():
+        moves += [(PeriodKey(brand_id, *period, brand_id), amount) for period, amount in totals.items()]
     return moves
 
 
-def move_totals(moves: Mapping[PeriodKey, int]) -> list[PeriodAfter]:
+_DAY, _MONTH = PeriodKind.DAY.value, PeriodKind.MONTH.value
+_KEY_TYPES = ("uuid", "text", "date", "uuid", "bigint")
+
+
+def move_totals(moves: Sequence[Move]) -> list[PeriodAfter]:
     """Add to each period's total, making the rows that are missing with the budget in force.
 
-    What a forced reset forgave never exceeds what is posted: a later correction must not become extra budget.
+    Gives the periods of brands that have a budget, as they stand after it. What a forced reset forgave never exceeds
+    what is posted: a later correction must not become extra budget.
     """
-    if any(abs(amount) > money.MAX_TOTAL_MICROS for amount in moves.values()):
+    if any(abs(amount) > money.MAX_TOTAL_MICROS for _, amount in moves):
         raise Refused("The total would be larger than can be kept.", field="amount")
-    least, greatest = ("LEAST", "GREATEST") if is_postgres() else ("MIN", "MAX")
+    size = 20_000 if is_postgres() else 500
+    if len(moves) > size:  # else the statement itself writes in this order
+        moves = sorted(moves, key=lambda move: (move[0][0].int, move[0][1], move[0][2], move[0][3].int))
+    deltas = {key: amount for key, amount in moves if key.scope_id == key.brand_id}
     after: list[PeriodAfter] = []
-    ordered = sorted(moves.items())
     with connection.cursor() as cursor:
-        for some in chunks(ordered, 5_000 if is_postgres() else 500):
-            values, params = values_sql([(*key, amount) for key, amount in some])
-            sql = f"""
-                WITH v(brand_id, kind, starts_on, scope_id, amount) AS (VALUES {values})
-                INSERT INTO spending_budgetperiod AS p
-                    (scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven)
-                {_ROWS} ORDER BY v.brand_id, v.kind, v.starts_on, v.scope_id
-                ON CONFLICT (scope_id, kind, starts_on) DO UPDATE SET posted = p.posted + excluded.posted,
-                    forgiven = {least}(p.forgiven, {greatest}(p.posted + excluded.posted, 0))
-                RETURNING brand_id, kind, starts_on, scope_id, budget, used, forgiven
-            """
+        for some in chunks(moves, size):
             try:
-                rows = fetch(cursor, sql, params)
+                rows = _move(cursor, some)
             except IntegrityError as error:
                 if "budget_period_posted_in_range" not in str(error):
                     raise
                 raise Refused("The total would be larger than can be kept.", field="amount") from error
             for brand_id, kind, starts_on, scope_id, budget, used, forgiven in rows:
+                if budget is None or scope_id != brand_id:
+                    continue
                 key = PeriodKey(
                     read_uuid(brand_id), kind, read_date(starts_on) or LIFETIME_STARTS_ON, read_uuid(scope_id)
                 )
-                after.append(PeriodAfter(key, moves[key], budget, used, forgiven))
+                after.append(PeriodAfter(key, deltas[key], budget, used, forgiven))
     return after
+
+
+def _move(cursor: CursorWrapper, moves: Sequence[Move]) -> list[tuple[Any, ...]]:
+    rows, params = rows_sql(_KEY_TYPES, [(*key, amount) for key, amount in moves])
+    given = f"v(brand_id, kind, starts_on, scope_id, amount) AS ({rows})"
+    least, greatest = ("LEAST", "GREATEST") if is_postgres() else ("MIN", "MAX")
+    returned = "brand_id, kind, starts_on, scope_id, budget, used, forgiven"
+    insert_sql = f"""
+        INSERT INTO spending_budgetperiod AS p
+            (scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven)
+        {_ROWS} ORDER BY v.brand_id, v.kind, v.starts_on, v.scope_id
+        ON CONFLICT (scope_id, kind, starts_on) DO UPDATE SET posted = p.posted + excluded.posted,
+            forgiven = {least}(p.forgiven, {greatest}(p.posted + excluded.posted, 0))
+        RETURNING {returned}
+    """
+    if is_postgres():  # most rows are of campaigns: they need not travel
+        return fetch(
+            cursor,
+            f"WITH {given}, moved AS ({insert_sql})"  # noqa: S608 - only placeholders
+            f" SELECT {returned} FROM moved WHERE scope_id = brand_id AND budget IS NOT NULL",
+            params,
+        )
+    return fetch(cursor, f"WITH {given} {insert_sql}", params)
 
 
 # The budget is read here, in a statement that begins after the brand was locked: what was read before may be old.

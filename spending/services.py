@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -101,10 +102,10 @@ def post(
             keys.add((entry.brand_id, entry.key))
         fresh[index] = entry
 
-    inserted = ledger.insert(list(fresh.values())) if fresh else set()
+    inserted = ledger.insert(list(fresh.values()))
     moved = []
-    for index, entry in fresh.items():
-        if entry.id in inserted:
+    for (index, entry), is_new in zip(fresh.items(), inserted, strict=True):
+        if is_new:
             answers[index] = Posted(Outcome.RECORDED, entry.id)
             moved.append((entry.brand_id, entry.campaign_id, entry.amount, entry.spend_date, entry.spend_type))
         else:
@@ -150,8 +151,11 @@ def _entry(
     )  # fmt: skip
 
 
+_TYPES = frozenset(SpendType.values)
+
+
 def _amount(amount: Decimal, spend_type: str, *, zero_allowed: bool) -> int:
-    if spend_type not in SpendType.values:
+    if spend_type not in _TYPES:
         raise Refused(f"“{spend_type}” is not one of {', '.join(SpendType.values)}.", field="spend_type")
     try:
         micros = money.to_micros(amount)
@@ -167,9 +171,14 @@ def _amount(amount: Decimal, spend_type: str, *, zero_allowed: bool) -> int:
 
 def _check_date(day: date, brand: LockedBrand, now: datetime) -> None:
     clean_day(day, "spend_date")
-    today = local_date(zone(brand.timezone), now)
-    if day > today + timedelta(days=FUTURE_DAYS):
+    if day > _last_day(brand.timezone, now):
+        today = local_date(zone(brand.timezone), now)
         raise Refused(f"{day} is in the future: today is {today} in {brand.timezone}.", field="spend_date")
+
+
+@lru_cache(maxsize=1024)
+def _last_day(timezone: str, now: datetime) -> date:
+    return local_date(zone(timezone), now) + timedelta(days=FUTURE_DAYS)
 
 
 def _description(text: str, spend_type: str) -> str:
