@@ -194,9 +194,7 @@ class BrandAdmin(ActionsAdmin):
     @admin.display(description="local day")
     def local_day(self, brand: Brand) -> SafeString:
         now = noted(brand).now.astimezone(brand.zone)
-        return format_html(
-            '<span class="whitespace-nowrap" title="{}">{}</span>', brand.zone.key, f"{now:%a %d %b %H:%M}"
-        )
+        return show.stacked(f"{now:%a %d %b %H:%M}", show.small(brand.zone.key))
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
@@ -340,7 +338,7 @@ def _state(brand: Brand) -> SafeString:
 
 def _notice(brand: Brand, now: datetime) -> SafeString:
     if brand.emergency_stopped_at is None:
-        return format_html("")
+        return SafeString()
     return format_html(
         '<p class="mb-4">{} since {} by {}: {}</p>',
         show.badge("Emergency stop", show.BAD),
@@ -359,16 +357,22 @@ def _budget_history(brand: Brand) -> SafeString:
             (
                 show.moment(entry.at, brand.zone),
                 entry.actor,
-                show.change_lines(
-                    {name: value for name, value in entry.before.items() if name in BUDGETS},
-                    {name: value for name, value in entry.after.items() if name in BUDGETS},
-                ),
+                show.change_lines(_budgets(entry.before, brand), _budgets(entry.after, brand)),
                 entry.reason or show.nothing(),
             )
             for entry in changes
         ],
         "No change of a budget yet.",
     )
+
+
+def _budgets(values: dict[str, Any], brand: Brand) -> dict[str, object]:
+    """Those of these values that are budgets, in words."""
+    return {
+        name: show.limit(None if value is None else Decimal(value), brand.currency)
+        for name, value in values.items()
+        if name in BUDGETS
+    }
 
 
 def flips_text(evaluation: Evaluation) -> str:
@@ -444,7 +448,7 @@ class AuditEntryAdmin(RecordAdmin[AuditEntry]):
 
     @admin.display(description="change")
     def what(self, entry: AuditEntry) -> SafeString:
-        return show.change_lines(entry.before, entry.after)
+        return show.change_lines(entry.before, entry.after, entry.brand.zone if entry.brand else None)
 
 
 _PAGES = {"brand": "brands_brand", "campaign": "campaigns_campaign", "spend": "spending_spend"}

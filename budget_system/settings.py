@@ -108,6 +108,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 STATIC_ROOT = None if DEMO or DEBUG else BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "budget_system" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -245,6 +246,7 @@ UNFOLD = {
     "SITE_SYMBOL": "payments",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": ["budget_system.admin.navigation.stylesheet"],
     "SIDEBAR": {"navigation": "budget_system.admin.navigation.sidebar"},
     "DASHBOARD_CALLBACK": "budget_system.admin.navigation.dashboard",
 }

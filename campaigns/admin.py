@@ -151,8 +151,10 @@ class CampaignAdmin(CampaignActions):
         return show.use_bar(use.used, campaign.monthly_budget, campaign.brand.currency, use.forgiven)
 
     @admin.display(description="next check", ordering="next_check_at")
-    def next_check(self, campaign: Campaign) -> str:
-        return local_text(campaign.brand.zone, campaign.next_check_at, noted(campaign, "now"))
+    def next_check(self, campaign: Campaign) -> SafeString:
+        text = local_text(campaign.brand.zone, campaign.next_check_at, noted(campaign, "now"))
+        at, _, zone = text.rpartition(" ")
+        return show.stacked(at, show.small(zone))
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
@@ -261,6 +263,7 @@ class OverrideStateFilter(DropdownFilter):
 @admin.register(Override)
 class OverrideAdmin(RecordAdmin[Override]):
     list_display = ("name", "brand_name", "lifted", "state", "ends", "extra", "reason", "created_by")
+    list_display_links = ("lifted",)
     list_select_related = ("campaign__brand",)
     list_filter = (OverrideStateFilter, ("campaign__brand", AutocompleteSelectFilter))
     search_fields = ("campaign__name",)
@@ -328,7 +331,8 @@ class OverrideAdmin(RecordAdmin[Override]):
     @admin.display(description="extra money")
     def extra(self, override: Override) -> SafeString:
         currency = override.campaign.brand.currency
-        if override.cleared_at is not None or override.extra_budget is None:
+        over = override.cleared_at is not None or override.ends_at <= noted(override, "now")
+        if over or override.extra_budget is None:
             return format_html("{}", show.limit(override.extra_budget, currency))
         return show.use_bar(noted(override), override.extra_budget, currency)
 

@@ -80,7 +80,8 @@ class SpendForm(UseCaseForm):
 class SpendAdmin(ActionsAdmin):
     form = SpendForm
     inputs = INPUTS
-    list_display = ("spend_date", "campaign_name", "brand_name", "sum", "spend_type", "source", "key", "state")
+    list_display = ("day", "campaign_name", "brand_name", "sum", "spend_type", "source", "short_key", "state")
+    list_display_links = ("day",)
     list_select_related = ("campaign", "brand")
     list_filter = (
         ("brand", AutocompleteSelectFilter), ("spend_date", RangeDateFilter), ("spend_type", ChoicesDropdownFilter),
@@ -91,7 +92,7 @@ class SpendAdmin(ActionsAdmin):
     campaign_path = "campaign"
     other_search = ("key", "description__icontains")
     ordering = ("-id",)
-    sortable_by = ("spend_date",)
+    sortable_by = ("day",)
     list_fullwidth = True
     autocomplete_fields = ("campaign",)
     actions_detail = ("void",)
@@ -119,6 +120,14 @@ class SpendAdmin(ActionsAdmin):
         return bool(obj.voided_at is not None)
 
     # --- The list -----------------------------------------------------------------------------------------------------
+
+    @admin.display(description="date", ordering="spend_date")
+    def day(self, spend: Spend) -> SafeString:
+        return show.day(spend.spend_date)
+
+    @admin.display(description="key")
+    def short_key(self, spend: Spend) -> SafeString:
+        return show.cut(spend.key)
 
     @admin.display(description="campaign")
     def campaign_name(self, spend: Spend) -> SafeString:
@@ -230,7 +239,7 @@ def now_text(verdict: Verdict | None) -> str:
 
 @admin.register(SpendRevision)
 class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
-    list_display = ("when", "campaign_name", "was", "spend_date", "spend_type", "spend_link", "replaced_by", "reason")
+    list_display = ("when", "campaign_name", "was", "day", "spend_type", "spend_link", "replaced_by", "reason")
     list_display_links = ("when",)
     list_select_related = ("spend__campaign", "spend__brand")
     list_filter = (("replaced_at", DaysFilter), ("spend_type", ChoicesDropdownFilter))
@@ -244,7 +253,7 @@ class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
             None,
             {
                 "fields": (
-                    "when", "campaign_name", "version", "was", "spend_date", "spend_type", "description", "spend_link",
+                    "when", "campaign_name", "version", "was", "day", "spend_type", "description", "spend_link",
                     "replaced_by", "reason",
                 )
             },
@@ -257,6 +266,10 @@ class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
     @admin.display(description="replaced at")
     def when(self, revision: SpendRevision) -> str:
         return show.moment(revision.replaced_at, revision.spend.brand.zone)
+
+    @admin.display(description="date")
+    def day(self, revision: SpendRevision) -> SafeString:
+        return show.day(revision.spend_date)
 
     @admin.display(description="campaign")
     def campaign_name(self, revision: SpendRevision) -> SafeString:
@@ -328,8 +341,8 @@ class BudgetPeriodAdmin(RecordAdmin[BudgetPeriod]):
         return show.link_to(period.brand, "brands_brand", period.brand_id)
 
     @admin.display(description="begins")
-    def starts(self, period: BudgetPeriod) -> str:
-        return "–" if period.kind == PeriodKind.LIFETIME else period.starts_on.isoformat()
+    def starts(self, period: BudgetPeriod) -> SafeString:
+        return show.nothing() if period.kind == PeriodKind.LIFETIME else show.day(period.starts_on)
 
     @admin.display(description="used")
     def use(self, period: BudgetPeriod) -> SafeString:
@@ -343,7 +356,7 @@ class BudgetPeriodAdmin(RecordAdmin[BudgetPeriod]):
     def set_aside(self, period: BudgetPeriod) -> SafeString:
         return show.right(show.amount(period.reserved, period.brand.currency)) if period.reserved else show.nothing()
 
-    @admin.display(description="not counted (forced reset)")
+    @admin.display(description="not counted")
     def not_counted(self, period: BudgetPeriod) -> SafeString:
         return show.right(show.amount(period.forgiven, period.brand.currency)) if period.forgiven else show.nothing()
 

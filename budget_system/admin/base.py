@@ -161,6 +161,8 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
         form_url: str = "",
         obj: M | None = None,
     ) -> HttpResponse:
+        context["show_save_and_continue"] = False  # a saved page opens again in any case
+        context["show_save_and_add_another"] = add
         if obj is not None:
             now = clock.now()
             context["panels_above"] = self.panels_above(obj, now)

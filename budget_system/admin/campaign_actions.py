@@ -67,8 +67,13 @@ class CampaignActions(ActionsAdmin):
 
     actions = ("pause_selected", "activate_selected", "stop_selected")
     actions_detail = (
-        "pause", "activate", "override", "clear_override", "emergency_stop", "clear_stop", "archive", "restore",
-    )  # fmt: skip
+        "pause",
+        "activate",
+        "override",
+        "emergency_stop",
+        "clear_stop",
+        {"title": "More", "items": ["clear_override", "archive", "restore"]},
+    )
 
     def offered(self, obj: Campaign) -> Iterable[str]:
         if obj.archived_at is not None:

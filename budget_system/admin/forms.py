@@ -21,6 +21,8 @@ class AmountField(forms.CharField):
     """An amount as `money.parse_amount` reads it: Django's own field would take “1e3” and digits of other scripts."""
 
     widget = TextInput
+    currency = "USD"
+    """How it is written; a form about a thing sets the thing's own."""
     default_error_messages = {"required": "An amount is needed, such as 1234.56."}
 
     def __init__(self, **kwargs: Any) -> None:
@@ -37,8 +39,8 @@ class AmountField(forms.CharField):
             raise ValidationError(str(error), code="invalid_amount") from error
 
     def prepare_value(self, value: Any) -> Any:
-        """At least two decimals, more where they are not zero; what a person typed stays as it is."""
-        return money.exact_text(value, "USD") if isinstance(value, Decimal) else value
+        """The currency's decimals, more where they are not zero; what a person typed stays as it is."""
+        return money.exact_text(value, self.currency) if isinstance(value, Decimal) else value
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
@@ -65,6 +67,10 @@ class UseCaseForm(forms.ModelForm[Any]):
             del self.fields["expected_version"]
         else:
             self.initial["expected_version"] = self.versioned.version
+            brand = getattr(self.instance, "brand", self.instance)
+            for field in self.fields.values():
+                if isinstance(field, AmountField):
+                    field.currency = brand.currency
 
     @property
     def versioned(self) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from budget_system import clock
@@ -27,6 +28,11 @@ def _may_see(app: str, name: str) -> Callable[[HttpRequest], bool]:
         return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
 
     return may_see
+
+
+def stylesheet(_: HttpRequest) -> str:
+    """What the precompiled classes of the theme cannot say."""
+    return static("budget/admin.css")
 
 
 def sidebar(_: HttpRequest) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ else:
         pass
 
 
+admin.site.index_title = "Overview"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 

@@ -1,7 +1,8 @@
 """How figures, states and moments look. Every function escapes what it is given; colour never stands alone."""
 
+import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -72,37 +73,60 @@ def percent(used: Decimal, budget: Decimal) -> int:
 
 def use_text(used: Decimal, budget: Decimal | None, currency: str) -> str:
     """“82.40 of 100.00 EUR · 82 %”."""
+    return " ".join(_use_parts(used, budget, currency))
+
+
+def _use_parts(used: Decimal, budget: Decimal | None, currency: str) -> tuple[str, str]:
     spent = money.display_text(used, currency)
     if budget is None:
-        return f"{spent} {currency} · no limit"
+        return f"{spent} {currency}", "· no limit"
+    of = f"{spent} of {amount(budget, currency)}"
     if budget == 0:
-        return f"{spent} of {amount(budget, currency)} · nothing may be spent"
+        return of, "· nothing may be spent"
     share = percent(used, budget)
-    end = " · used up" if share >= 100 else ""
-    return f"{spent} of {amount(budget, currency)} · {share} %{end}"
+    return of, f"· {share} % · used up" if share >= 100 else f"· {share} %"
 
 
 def use_bar(used: Decimal, budget: Decimal | None, currency: str, forgiven: Decimal = Decimal(0)) -> SafeString:
     """How much of a budget is used: in words, and as a bar that is green, orange from 80 % and red from 100 %."""
-    text: object = use_text(used, budget, currency)
+    parts = [*_use_parts(used, budget, currency)]
     if forgiven:
-        text = format_html(
-            '{} <span title="Spent before a forced reset; it no longer counts.">(+ {} not counted)</span>',
-            text,
-            money.display_text(forgiven, currency),
-        )
+        parts.append(f"(+ {money.display_text(forgiven, currency)} not counted)")
+    text = format_html_join(" ", '<span class="inline-block whitespace-nowrap">{}</span>', ((part,) for part in parts))
     if budget is None:
-        return format_html('<span class="block whitespace-nowrap">{}</span>', text)
+        return stacked(text)
     share = 100 if budget == 0 else min(percent(used, budget), 100)
     tone = BAD if share >= 100 else WARN if share >= NEARLY_USED_UP else GOOD
-    return format_html(
-        '<span class="block whitespace-nowrap">{}</span>'
+    bar = format_html(
         '<span class="block bg-base-200 dark:bg-base-700 h-1.5 mt-1 overflow-hidden rounded-default w-full">'
         '<span class="block h-1.5 {}" style="width: {}%"></span></span>',
-        text,
         _BARS[tone],
         share,
     )
+    return stacked(text, bar)
+
+
+def stacked(*parts: object) -> SafeString:
+    """One cell of several lines; on a phone, where cells are rows, they stay together at its right."""
+    inner = format_html_join("", "{}", ((part,) for part in parts))
+    return format_html('<span class="block text-right lg:text-left">{}</span>', inner)
+
+
+def day(on: date) -> SafeString:
+    return format_html('<span class="whitespace-nowrap">{}</span>', on.isoformat())
+
+
+def cut(text: str | None, length: int = 32) -> SafeString:
+    """Long keys shortened; the whole of them shows on pointing at it."""
+    if not text:
+        return nothing()
+    short = text if len(text) <= length else f"{text[: length - 1]}…"
+    return format_html('<span title="{}">{}</span>', text, short)
+
+
+def small(text: object) -> SafeString:
+    """A second, quieter line."""
+    return format_html('<span class="block text-base-500 text-xs dark:text-base-400">{}</span>', text)
 
 
 def moment(at: datetime | None, zone: ZoneInfo) -> str:
@@ -165,18 +189,33 @@ def facts(pairs: Sequence[tuple[str, object]]) -> SafeString:
     return render_to_string("budget/facts.html", {"pairs": pairs})
 
 
-def change_lines(before: dict[str, object], after: dict[str, object]) -> SafeString:
+def change_lines(before: dict[str, object], after: dict[str, object], zone: ZoneInfo | None = None) -> SafeString:
     """What an audit entry says, a line for each value: “daily budget: 100.00 → 150.00”."""
     names = [*before, *(name for name in after if name not in before)]
-    return lines(_change_line(name, name in before, before.get(name), after.get(name)) for name in names)
+    return lines(_change_line(name, name in before, before.get(name), after.get(name), zone) for name in names)
 
 
-def _change_line(name: str, had_value: bool, old: object, new: object) -> str:
+def _change_line(name: str, had_value: bool, old: object, new: object, zone: ZoneInfo | None) -> str:
     label = name.replace("_", " ")
-    return f"{label}: {_value(old)} → {_value(new)}" if had_value else f"{label}: {_value(new)}"
+    if isinstance(old, list) and isinstance(new, list):
+        gone = [f"− {item}" for item in old if item not in new]
+        came = [f"+ {item}" for item in new if item not in old]
+        return f"{label}: {', '.join(gone + came) or 'in another order'}"
+    return f"{label}: {_value(old, zone)} → {_value(new, zone)}" if had_value else f"{label}: {_value(new, zone)}"
 
 
-def _value(value: object) -> str:
+def _value(value: object, zone: ZoneInfo | None) -> str:
     if value is None or value == "":
         return "none"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(_value(item, zone) for item in value)
+    text = str(value)
+    if text in _HOLDS:
+        return Hold(text).label.lower()
+    if zone is not None and _MOMENT.fullmatch(text):
+        return moment(datetime.fromisoformat(text), zone)
+    return text
+
+
+_HOLDS = frozenset(hold.value for hold in Hold)
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+[+-][0-9]{2}:[0-9]{2}")
