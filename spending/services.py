@@ -85,9 +85,9 @@ def post(
 
     With `correct` (an import), a known key with other content corrects the earlier row instead of being refused.
     """
-    answers: dict[int, Posted] = {}
-    fresh: dict[int, ledger.Entry] = {}
-    known: dict[int, ledger.Entry] = {}
+    answers: list[Posted | None] = [None] * len(rows)
+    fresh: list[tuple[int, ledger.Entry]] = []
+    known: list[tuple[int, ledger.Entry]] = []
     keys: set[tuple[UUID, str]] = set()
     for index, row in enumerate(rows):
         try:
@@ -95,27 +95,27 @@ def post(
         except Refused as error:
             answers[index] = Posted(Outcome.REFUSED, error=error)
             continue
-        if entry.key is not None and (entry.brand_id, entry.key) in keys:
-            known[index] = entry  # the same key earlier in this batch
-            continue
         if entry.key is not None:
-            keys.add((entry.brand_id, entry.key))
-        fresh[index] = entry
+            key = (entry.brand_id, entry.key)
+            if key in keys:
+                known.append((index, entry))  # the same key earlier in this batch
+                continue
+            keys.add(key)
+        fresh.append((index, entry))
 
-    inserted = ledger.insert(list(fresh.values()))
     moved = []
-    for (index, entry), is_new in zip(fresh.items(), inserted, strict=True):
+    inserted = ledger.insert([entry for _, entry in fresh])
+    for (index, entry), is_new in zip(fresh, inserted, strict=True):
         if is_new:
             answers[index] = Posted(Outcome.RECORDED, entry.id)
             moved.append((entry.brand_id, entry.campaign_id, entry.amount, entry.spend_date, entry.spend_type))
         else:
-            known[index] = entry
+            known.append((index, entry))
     if known:
-        known_answers, corrections = _answer_known(known, source, correct=correct, actor=actor, now=now)
-        answers |= known_answers
-        moved += corrections
+        known.sort(key=lambda pair: pair[0])
+        moved += _answer_known(known, answers, source, correct=correct, actor=actor, now=now)
     periods = ledger.move_totals(ledger.add_up(moved)) if moved else []
-    return Posting([answers[index] for index in range(len(rows))], periods)
+    return Posting([answer for answer in answers if answer is not None], periods)
 
 
 def _entry(
@@ -203,25 +203,41 @@ Moved = tuple[UUID, UUID, int, date, str]
 """What a total moves by: brand, campaign, micros, date, type."""
 
 
+class _Standing(NamedTuple):
+    """What is in the ledger under a key."""
+
+    pk: UUID
+    fingerprint: str
+    campaign_id: UUID
+    amount: Decimal
+    spend_date: date
+    spend_type: str
+
+
 def _answer_known(
-    known: Mapping[int, ledger.Entry], source: str, *, correct: bool, actor: str, now: datetime
-) -> tuple[dict[int, Posted], list[Moved]]:
-    """Answer rows whose key is in the ledger already: a replay, a correction, or a conflict."""
-    spends = {
-        (spend.brand_id, spend.key): spend
-        for spend in Spend.objects.filter(
-            brand_id__in={entry.brand_id for entry in known.values()},
-            source=source,
-            key__in={entry.key for entry in known.values()},
-        )
+    known: Sequence[tuple[int, ledger.Entry]],
+    answers: list[Posted | None],
+    source: str,
+    *,
+    correct: bool,
+    actor: str,
+    now: datetime,
+) -> list[Moved]:
+    """Answer rows whose key is in the ledger already: a replay, a correction, or a conflict. Gives what moves."""
+    standing = _standing([entry for _, entry in known], source)
+    differing = {
+        found.pk
+        for found, entry in ((standing[entry.brand_id, entry.key], entry) for _, entry in known)
+        if not _same(found, entry, correct=correct)
     }
-    answers: dict[int, Posted] = {}
+    spends = Spend.objects.in_bulk(list(differing))
     moved: list[Moved] = []
     revisions: list[SpendRevision] = []
-    for index, entry in sorted(known.items()):
-        spend = spends[entry.brand_id, entry.key]
-        if _same(spend, entry, correct=correct):
-            answers[index] = Posted(Outcome.REPLAYED, spend.pk)
+    for index, entry in known:
+        found = standing[entry.brand_id, entry.key]
+        spend = spends.get(found.pk)
+        if spend is None or _same(spend, entry, correct=correct):
+            answers[index] = Posted(Outcome.REPLAYED, found.pk)
         elif not correct:
             message = f"The key “{entry.key}” was used before for another spend. Use a new key for a new spend."
             answers[index] = Posted(Outcome.REFUSED, spend.pk, Conflict(message, field="key"))
@@ -236,15 +252,28 @@ def _answer_known(
     SpendRevision.objects.bulk_create(revisions, batch_size=1_000)
     changed = {revision.spend_id for revision in revisions}
     _save([spend for spend in spends.values() if spend.pk in changed])
-    return answers, moved
+    return moved
 
 
-def _same(spend: Spend, entry: ledger.Entry, *, correct: bool) -> bool:
+def _standing(entries: Sequence[ledger.Entry], source: str) -> dict[tuple[UUID, str | None], _Standing]:
+    """What is in the ledger under these keys. Tuples: an import that was sent before has nothing but such rows."""
+    spends = Spend.objects.filter(
+        brand_id__in={entry.brand_id for entry in entries}, source=source, key__in={entry.key for entry in entries}
+    )
+    rows = spends.order_by().values_list("brand_id", "key", *_Standing._fields)
+    return {(brand_id, key): _Standing(*values) for brand_id, key, *values in rows}
+
+
+def _same(stands: Spend | _Standing, entry: ledger.Entry, *, correct: bool) -> bool:
     """A request is compared with what was first sent, an import with what stands in the ledger now."""
     if not correct:
-        return spend.fingerprint == entry.fingerprint
-    stands = (spend.campaign_id, money.to_micros(spend.amount), spend.spend_date, spend.spend_type)
-    return stands == (entry.campaign_id, entry.amount, entry.spend_date, entry.spend_type)
+        return stands.fingerprint == entry.fingerprint
+    return (
+        stands.campaign_id == entry.campaign_id
+        and money.to_micros(stands.amount) == entry.amount
+        and stands.spend_date == entry.spend_date
+        and stands.spend_type == entry.spend_type
+    )
 
 
 # --- Changing what was posted ----------------------------------------------------------------------------------------
