@@ -195,8 +195,9 @@ def void_spend(
     """Take a spend out of all totals. It stays in the ledger, marked as void."""
     spend, locked = _lock_spend(spend_id, now, expected_version)
     reason = campaigns.clean_reason(reason)
+    before = {"amount": None if spend.voided_at else spend.amount}
     moved = spending.void(spend, reason=reason, actor=actor, now=now)
-    before, after = {"amount": spend.amount}, {"amount": None if moved else spend.amount}
+    after = {"amount": None}
     return _spend_changed(spend, locked, moved, "void spend", before, after, reason=reason, actor=actor, now=now)
 
 

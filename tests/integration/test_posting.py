@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from brands.models import AuditEntry
 from budget_system.errors import Conflict, NotFound, Refused
 from campaigns.holds import Hold
 from enforcement import services
@@ -141,6 +142,18 @@ def test_a_voided_spend_no_longer_counts_and_cannot_be_amended() -> None:
     assert SpendRevision.objects.count() == 1
     with pytest.raises(Conflict, match="voided"):
         services.amend_spend(spend.pk, {"amount": Decimal(1)}, reason="x", actor=ACTOR, now=story.now)
+
+
+def test_voiding_is_audited_once_whether_or_not_there_is_a_budget() -> None:
+    for limits in ({}, {"daily_budget": None, "monthly_budget": None}):
+        story = Story(**limits)
+        spend = story.spend(story.campaign(), "10")
+
+        for _ in range(2):
+            services.void_spend(spend.pk, reason="Typed twice", actor=ACTOR, now=story.now)
+
+        entry = AuditEntry.objects.get(object_id=spend.pk)
+        assert (entry.action, entry.before, entry.after) == ("void spend", {"amount": "10.00"}, {"amount": None})
 
 
 def test_a_change_of_spend_needs_a_reason_and_the_version_that_was_read() -> None:
