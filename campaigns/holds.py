@@ -7,6 +7,7 @@ the first hold of a set is the campaign's `pause_reason`; all of them are kept a
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -57,6 +58,7 @@ def to_text(holds: Iterable[Hold]) -> str:
     return ",".join(in_order(holds))
 
 
+@lru_cache(maxsize=1024)
 def from_text(text: str) -> tuple[Hold, ...]:
     """Read the stored form. Raises ValueError for a code that is not a hold."""
     return tuple(map(Hold, text.split(","))) if text else ()

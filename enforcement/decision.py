@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from brands.periods import day_starts_at, local_date, month_start, next_midnight, next_month
 from campaigns.holds import Hold, Verdict, in_order
-from scheduling.windows import Week, next_opening, opening
+from scheduling.windows import Opening, Week, opening
 
 
 class Scope(StrEnum):
@@ -72,21 +72,31 @@ def reached(limit: int, used: int) -> bool:
 
 def decide(facts: Facts, now: datetime) -> Verdict:
     """The verdict at `now`: the holds, and the next moment at which time alone may change them."""
-    causes = causes_at(facts, now)
-    holds = in_order(cause.hold for cause in causes if not cause.lifted) if causes else ()
-    return Verdict(holds, _next_check(facts, now))
+    window = opening(facts.week, facts.zone, now)
+    causes = _causes(facts, window, now)
+    holds = in_order([cause.hold for cause in causes if not cause.lifted]) if causes else ()
+    return Verdict(holds, _next_check(facts, window, now))
 
 
 def causes_at(facts: Facts, now: datetime) -> list[Cause]:
     """Every cause that stands at `now`, in order of precedence; those an override lifts are marked."""
-    causes = [Cause(Hold.EMERGENCY_STOP, scope, None) for scope in facts.stopped]
+    return _causes(facts, opening(facts.week, facts.zone, now), now)
+
+
+def _causes(facts: Facts, window: Opening, now: datetime) -> list[Cause]:
+    causes = [Cause(Hold.EMERGENCY_STOP, scope, None) for scope in facts.stopped] if facts.stopped else []
     if facts.manual and (facts.manual_until is None or now < facts.manual_until):
         causes.append(Cause(Hold.MANUAL, Scope.CAMPAIGN, facts.manual_until))
-    _add_flight(causes, facts, now)
-    _add_budgets(causes, facts, now)
+    if facts.starts_on is not None or facts.ends_on is not None:
+        _add_flight(causes, facts, now)
+    if facts.budgets:
+        _add_budgets(causes, facts, now)
     if facts.breaker_open:
         causes.append(Cause(Hold.CIRCUIT_BREAKER, Scope.CAMPAIGN, None))
-    _add_schedule(causes, facts, now)
+    if not window.has_active:
+        causes.append(Cause(Hold.NO_SCHEDULE, Scope.CAMPAIGN, None))
+    elif not window.open:
+        causes.append(Cause(Hold.OUTSIDE_SCHEDULE, Scope.CAMPAIGN, window.changes_at))
     override = facts.override
     if causes and override is not None and override_stands(override, now):
         return [cause._replace(lifted=cause.hold in override.lifts) for cause in causes]
@@ -94,8 +104,6 @@ def causes_at(facts: Facts, now: datetime) -> list[Cause]:
 
 
 def _add_flight(causes: list[Cause], facts: Facts, now: datetime) -> None:
-    if facts.starts_on is None and facts.ends_on is None:
-        return
     today = local_date(facts.zone, now)
     if facts.ends_on is not None and today > facts.ends_on:
         causes.append(Cause(Hold.ENDED, Scope.CAMPAIGN, None))
@@ -104,21 +112,21 @@ def _add_flight(causes: list[Cause], facts: Facts, now: datetime) -> None:
 
 
 def _add_budgets(causes: list[Cause], facts: Facts, now: datetime) -> None:
+    today = local_date(facts.zone, now)
     for budget in facts.budgets:
-        used = _used_at(budget, facts, now)
+        used = budget.used if today == facts.day else _used_on(today, budget, facts.day)
         if reached(budget.limit, used):
             until = _budget_until(budget, facts.zone, now)
             causes.append(Cause(budget.hold, budget.scope, until, budget.limit, used))
 
 
-def _used_at(budget: Budget, facts: Facts, now: datetime) -> int:
-    """What counts at `now`: nothing of another day's or month's spend."""
-    if budget.hold is Hold.LIFETIME_BUDGET_EXCEEDED:
-        return budget.used
-    today = local_date(facts.zone, now)
+def _used_on(today: date, budget: Budget, day: date) -> int:
+    """What counts today of what counted on `day`: nothing of another day's or month's spend."""
     if budget.hold is Hold.DAILY_BUDGET_EXCEEDED:
-        return budget.used if today == facts.day else 0
-    return budget.used if month_start(today) == month_start(facts.day) else 0
+        return budget.used if today == day else 0
+    if budget.hold is Hold.MONTHLY_BUDGET_EXCEEDED:
+        return budget.used if month_start(today) == month_start(day) else 0
+    return budget.used
 
 
 def _budget_until(budget: Budget, zone: ZoneInfo, now: datetime) -> datetime | None:
@@ -128,16 +136,6 @@ def _budget_until(budget: Budget, zone: ZoneInfo, now: datetime) -> datetime | N
     return next_midnight(zone, now) if budget.hold is Hold.DAILY_BUDGET_EXCEEDED else next_month(zone, now)
 
 
-def _add_schedule(causes: list[Cause], facts: Facts, now: datetime) -> None:
-    if facts.week is None:
-        return
-    window = opening(facts.week, facts.zone, now)
-    if not window.has_active:
-        causes.append(Cause(Hold.NO_SCHEDULE, Scope.CAMPAIGN, None))
-    elif not window.open:
-        causes.append(Cause(Hold.OUTSIDE_SCHEDULE, Scope.CAMPAIGN, next_opening(facts.week, facts.zone, now)))
-
-
 def override_stands(override: OverrideFact, now: datetime) -> bool:
     """Whether an override is in force: begun, not over, and its extra money not used up."""
     return override.starts_at <= now < override.ends_at and (
@@ -145,16 +143,18 @@ def override_stands(override: OverrideFact, now: datetime) -> bool:
     )
 
 
-def _next_check(facts: Facts, now: datetime) -> datetime:
+def _next_check(facts: Facts, window: Opening, now: datetime) -> datetime:
     """The next moment at which time alone may change the verdict: never later than the next local midnight."""
-    moments = [next_midnight(facts.zone, now)]
-    if facts.week is not None and (change := opening(facts.week, facts.zone, now).changes_at) is not None:
-        moments.append(change)
-    if facts.manual and facts.manual_until is not None and facts.manual_until > now:
-        moments.append(facts.manual_until)
+    soonest = next_midnight(facts.zone, now)
+    if window.changes_at is not None and window.changes_at < soonest:
+        soonest = window.changes_at
+    if facts.manual and facts.manual_until is not None and now < facts.manual_until < soonest:
+        soonest = facts.manual_until
     if facts.override is not None:
-        moments += [at for at in (facts.override.starts_at, facts.override.ends_at) if at > now]
-    return min(moments)
+        for moment in (facts.override.starts_at, facts.override.ends_at):
+            if now < moment < soonest:
+                soonest = moment
+    return soonest
 
 
 MAX_STEPS = 1000

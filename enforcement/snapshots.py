@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import connection
 
@@ -37,24 +37,30 @@ class Undecidable(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Which campaigns to gather: a condition on c (campaign) and b (brand), with its parameters."""
+    """Which campaigns to gather: a condition on their brands (b) and one on themselves (c), with the parameters."""
 
-    sql: str
-    params: tuple[Any, ...] = ()
+    brands: str
+    campaigns: str
+    params: tuple[Any, ...]
 
 
 def of_brands(brand_ids: Iterable[UUID]) -> Selection:
-    ids = list(brand_ids)
-    return Selection(f"b.id IN ({','.join(['%s'] * len(ids))})", tuple(map(param, ids)))
+    ids = tuple(map(param, brand_ids))
+    return Selection(f"b.id IN ({_marks(ids)})", "true", ids)
 
 
 def of_campaigns(campaign_ids: Iterable[UUID]) -> Selection:
-    ids = list(campaign_ids)
-    return Selection(f"c.id IN ({','.join(['%s'] * len(ids))})", tuple(map(param, ids)))
+    ids = tuple(map(param, campaign_ids))
+    chosen = f"id IN ({_marks(ids)})"
+    return Selection(f"b.id IN (SELECT brand_id FROM campaigns_campaign WHERE {chosen})", f"c.{chosen}", (*ids, *ids))  # noqa: S608
 
 
 def between_brands(first: UUID, last: UUID) -> Selection:
-    return Selection("b.id BETWEEN %s AND %s", (param(first), param(last)))
+    return Selection("b.id BETWEEN %s AND %s", "true", (param(first), param(last)))
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join(["%s"] * len(values))
 
 
 def zones_in_use() -> set[str]:
@@ -76,92 +82,121 @@ def gather(
     if not clock:
         clock.append(("", now.date(), month_start(now.date())))
     values, params = values_sql(clock)
-    sql = _sql(values, selection.sql, archived=archived)
+    sql = _sql(values, selection, archived=archived)
+    brands: dict[str, _Brand] = {}
     with connection.cursor() as cursor:
         cursor.execute(sql, [*params, *selection.params])
         while rows := cursor.fetchmany(5_000):
-            yield from map(_read, rows)
+            for row in rows if is_postgres() else map(_typed, rows):
+                yield _read(row, brands)
 
 
-def _sql(clock_values: str, condition: str, *, archived: bool) -> str:
+def _sql(clock_values: str, selection: Selection, *, archived: bool) -> str:
+    """One statement. Each total is looked up by its key, and only where there is a budget to compare it with."""
     text = "::text" if is_postgres() else ""
     current = "" if archived else "c.archived_at IS NULL AND "
     return f"""
-        WITH clock(zone, today, month) AS (VALUES {clock_values})
-        SELECT c.id{text}, c.brand_id{text}, b.currency, c.holds, c.next_check_at, b.timezone, clock.today,
-            b.emergency_stopped_at IS NOT NULL, c.emergency_stopped_at IS NOT NULL,
-            c.manual_paused_at IS NOT NULL, c.manual_pause_until, c.start_date, c.end_date, c.week,
-            b.daily_budget, bd.used, b.monthly_budget, bm.used,
-            c.daily_budget, cd.used, c.monthly_budget, cm.used, c.lifetime_budget, cl.used,
-            o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before, cl.posted
-        FROM brands_brand b
+        WITH clock(zone, today, month) AS (VALUES {clock_values}),
+        brand AS MATERIALIZED (
+            SELECT b.id, b.currency, b.timezone, clock.today, clock.month,
+                b.emergency_stopped_at IS NOT NULL AS stopped,
+                b.daily_budget, {_used("b.daily_budget", "b.id", "D", "clock.today")} AS day_used,
+                b.monthly_budget, {_used("b.monthly_budget", "b.id", "M", "clock.month")} AS month_used
+            FROM brands_brand b LEFT JOIN clock ON clock.zone = b.timezone
+            WHERE {selection.brands}
+        )
+        SELECT c.id{text}, c.brand_id{text}, b.currency, c.holds, c.next_check_at,
+            c.emergency_stopped_at IS NOT NULL, c.manual_paused_at IS NOT NULL, c.manual_pause_until,
+            c.start_date, c.end_date, c.week,
+            c.lifetime_budget, {_used("c.lifetime_budget", "c.id", "L", "'1970-01-01'")},
+            c.monthly_budget, {_used("c.monthly_budget", "c.id", "M", "b.month")},
+            c.daily_budget, {_used("c.daily_budget", "c.id", "D", "b.today")},
+            b.timezone, b.today, b.stopped, b.monthly_budget, b.month_used, b.daily_budget, b.day_used,
+            o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before,
+            {_used("o.id", "c.id", "L", "'1970-01-01'", "posted")}
+        FROM brand b
         JOIN campaigns_campaign c ON c.brand_id = b.id
-        LEFT JOIN clock ON clock.zone = b.timezone
         LEFT JOIN campaigns_override o ON o.campaign_id = c.id AND o.cleared_at IS NULL
-        LEFT JOIN spending_budgetperiod bd ON b.daily_budget IS NOT NULL
-            AND bd.scope_id = b.id AND bd.kind = 'D' AND bd.starts_on = clock.today
-        LEFT JOIN spending_budgetperiod bm ON b.monthly_budget IS NOT NULL
-            AND bm.scope_id = b.id AND bm.kind = 'M' AND bm.starts_on = clock.month
-        LEFT JOIN spending_budgetperiod cd ON c.daily_budget IS NOT NULL
-            AND cd.scope_id = c.id AND cd.kind = 'D' AND cd.starts_on = clock.today
-        LEFT JOIN spending_budgetperiod cm ON c.monthly_budget IS NOT NULL
-            AND cm.scope_id = c.id AND cm.kind = 'M' AND cm.starts_on = clock.month
-        LEFT JOIN spending_budgetperiod cl ON (c.lifetime_budget IS NOT NULL OR o.id IS NOT NULL)
-            AND cl.scope_id = c.id AND cl.kind = 'L' AND cl.starts_on = '1970-01-01'
-        WHERE {current}{condition}
+        WHERE {current}{selection.campaigns}
     """  # noqa: S608 - only placeholders and our own conditions
 
 
-def _read(row: Sequence[Any]) -> Snapshot | Undecidable:
+def _used(wanted: str, scope: str, kind: str, starts_on: str, column: str = "used") -> str:
+    return (
+        f"CASE WHEN {wanted} IS NOT NULL THEN (SELECT p.{column} FROM spending_budgetperiod p"  # noqa: S608
+        f" WHERE p.scope_id = {scope} AND p.kind = '{kind}' AND p.starts_on = {starts_on}) END"
+    )
+
+
+class _Brand(NamedTuple):
+    """What the campaigns of a brand have in common."""
+
+    zone: ZoneInfo
+    day: date
+    stopped: tuple[Scope, ...]
+    monthly: tuple[Budget, ...]
+    daily: tuple[Budget, ...]
+    budgets: tuple[Budget, ...]
+
+
+def _read(row: Sequence[Any], brands: dict[str, _Brand]) -> Snapshot | Undecidable:
+    """The row as a snapshot. `brands` has those read before."""
     try:
-        return Snapshot(row[0], row[1], row[2], _facts(row), holds.from_text(row[3]), _moment(row[4]))
+        brand = brands.get(row[1])
+        if brand is None:
+            brand = brands[row[1]] = _brand(*row[17:24])
+        return Snapshot(row[0], row[1], row[2], _facts(brand, row), holds.from_text(row[3]), row[4])
     except (ValueError, ZoneInfoNotFoundError) as error:
         return Undecidable(row[0], row[1], str(error))
 
 
-def _facts(row: Sequence[Any]) -> Facts:
-    (
-        zone_name, today, brand_stopped, stopped, manual, until, starts_on, ends_on, week,
-        brand_day, brand_day_used, brand_month, brand_month_used, day, day_used, month, month_used, life, life_used,
-    ) = row[5:24]  # fmt: skip
-    budgets = []
-    if life is not None:
-        budgets.append(Budget(Hold.LIFETIME_BUDGET_EXCEEDED, Scope.CAMPAIGN, life, life_used or 0))
-    if brand_month is not None:
-        budgets.append(Budget(Hold.MONTHLY_BUDGET_EXCEEDED, Scope.BRAND, brand_month, brand_month_used or 0))
-    if month is not None:
-        budgets.append(Budget(Hold.MONTHLY_BUDGET_EXCEEDED, Scope.CAMPAIGN, month, month_used or 0))
-    if brand_day is not None:
-        budgets.append(Budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.BRAND, brand_day, brand_day_used or 0))
-    if day is not None:
-        budgets.append(Budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.CAMPAIGN, day, day_used or 0))
-    stops: tuple[Scope, ...] = ()
-    if brand_stopped or stopped:
-        stops = (Scope.BRAND,) * bool(brand_stopped) + (Scope.CAMPAIGN,) * bool(stopped)
+def _brand(
+    zone_name: str, today: date | None, stopped: bool, month: int | None, month_used: int | None, day: int | None,
+    day_used: int | None,
+) -> _Brand:  # fmt: skip
+    its_zone = zone(zone_name)
+    if today is None:
+        raise ValueError("its brand's time zone is not known")
+    monthly = _budget(Hold.MONTHLY_BUDGET_EXCEEDED, Scope.BRAND, month, month_used)
+    daily = _budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.BRAND, day, day_used)
+    return _Brand(its_zone, today, (Scope.BRAND,) if stopped else (), monthly, daily, monthly + daily)
+
+
+def _budget(hold: Hold, scope: Scope, limit: int | None, used: int | None) -> tuple[Budget, ...]:
+    """The budget, if there is one."""
+    return () if limit is None else (Budget(hold, scope, limit, used or 0),)
+
+
+def _facts(brand: _Brand, row: Sequence[Any]) -> Facts:
+    stopped, manual, until, starts_on, ends_on, week, life, life_used, month, month_used, day, day_used = row[5:17]
+    budgets = brand.budgets
+    if life is not None or month is not None or day is not None:
+        budgets = (
+            *_budget(Hold.LIFETIME_BUDGET_EXCEEDED, Scope.CAMPAIGN, life, life_used),
+            *brand.monthly,
+            *_budget(Hold.MONTHLY_BUDGET_EXCEEDED, Scope.CAMPAIGN, month, month_used),
+            *brand.daily,
+            *_budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.CAMPAIGN, day, day_used),
+        )
     return Facts(
-        zone(zone_name), _day(today), stops, bool(manual), read_moment(until), read_date(starts_on),
-        read_date(ends_on), tuple(budgets), False, week_from_text(week), _override(row),
+        brand.zone, brand.day, (*brand.stopped, Scope.CAMPAIGN) if stopped else brand.stopped, manual, until,
+        starts_on, ends_on, budgets, False, week_from_text(week), None if row[24] is None else _override(*row[24:30]),
     )  # fmt: skip
 
 
-def _override(row: Sequence[Any]) -> OverrideFact | None:
-    lifts, starts_at, ends_at, extra, spent_before, posted = row[24:30]
-    if lifts is None:
-        return None
-    return OverrideFact(
-        holds.from_text(lifts), _moment(starts_at), _moment(ends_at), extra, (posted or 0) - spent_before
-    )
+def _override(
+    lifts: str, starts_at: datetime, ends_at: datetime, extra: int | None, spent_before: int, posted: int | None
+) -> OverrideFact:
+    return OverrideFact(holds.from_text(lifts), starts_at, ends_at, extra, (posted or 0) - spent_before)
 
 
-def _day(value: date | str | None) -> date:
-    day = read_date(value)
-    if day is None:
-        raise ValueError("its brand's time zone is not known")
-    return day
-
-
-def _moment(value: datetime | str) -> datetime:
-    moment = read_moment(value)
-    if moment is None:
-        raise ValueError("a moment is missing")
-    return moment
+def _typed(row: Sequence[Any]) -> Sequence[Any]:
+    """A row of SQLite's, which has no type for moments, dates and truth values, as PostgreSQL gives it."""
+    typed = list(row)
+    for index in (4, 7, 25, 26):
+        typed[index] = read_moment(row[index])
+    for index in (8, 9, 18):
+        typed[index] = read_date(row[index])
+    for index in (5, 6, 19):
+        typed[index] = bool(row[index])
+    return typed

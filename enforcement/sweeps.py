@@ -25,7 +25,7 @@ from spending.turns import Turns, record_turns, turns_due
 
 logger = logging.getLogger(__name__)
 
-LOOK_BRANDS = 1_000
+LOOK_BRANDS = 200
 LOCK_BRANDS = 200
 Progress = Callable[[int, int], None]
 
