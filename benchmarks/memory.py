@@ -6,20 +6,23 @@ import sys
 from collections.abc import Iterator
 
 from benchmarks.databases import Database, Databases
+from benchmarks.posting import restore
 from benchmarks.sizes import Sizes
 from benchmarks.timing import Result
 
 
 def memory(databases: Databases, sizes: Sizes) -> Iterator[Result]:
     """The peak of a worker that imports, and of one that sweeps."""
-    yield _peak(databases.use(sizes.middle), f"import of {sizes.imported:,} rows", "import", sizes.imported)
+    database = databases.use(sizes.middle)
+    restore(database)
+    yield _peak(database, f"import of {sizes.imported:,} rows", "import", sizes.imported)
     yield _peak(databases.use(sizes.large), f"full sweep, {sizes.large:,} campaigns", "sweep", sizes.large)
 
 
 def _peak(database: Database, name: str, work: str, size: int) -> Result:
     command = [sys.executable, "-m", "benchmarks.worker", work, str(database.campaigns), str(size)]
     environment = {**os.environ, "DATABASE_URL": database.url}
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     before, peak = map(float, done.stdout.split())
     return Result(
         "11",

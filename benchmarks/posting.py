@@ -1,11 +1,13 @@
 """Posting spend, in bulk and one by one: against COPY, and against one bare statement for ledger and totals."""
 
+import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
-from itertools import count, islice
+from itertools import count, cycle
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -17,28 +19,45 @@ from benchmarks.sizes import Sizes
 from benchmarks.timing import Result, Work, alternate, rate
 from budget_system.db import chunks
 from budget_system.ids import new_id
+from enforcement.importing import BATCH, import_spend
 from enforcement.services import post_spend
+from spending.importing import ImportOptions
 from spending.services import Outcome, SpendRow
 
 SOURCE = "api"
 DAYS = 10
-BATCH = 5_000
 _number = count(1)
 
 
+class Owner(NamedTuple):
+    """A campaign that spends, as the ledger and as reports name it."""
+
+    campaign: UUID
+    brand: UUID
+    external_id: str
+    account: str
+
+
 def import_rows(databases: Databases, sizes: Sizes) -> Iterator[Result]:
-    """A report of ten days: each of some campaigns once a day, day after day."""
+    """A report of ten days: each of some campaigns once a day. As a file, and as the rows that its reading gives."""
     database = databases.use(sizes.middle)
     owners = owners_of(sizes.middle, sizes.imported // DAYS)
-    rows = list(_report(owners))
-    brand_of = dict(owners)
-    restore = partial(_restore, database)
-    ours, plain = alternate(
-        Work(partial(_import, rows), restore),
-        Work(partial(_copy, database, _copy_text(rows, brand_of)), restore),
+    spends = list(_report(owners))
+    by_brand = sorted(((owner, row) for owner, row in spends), key=lambda spend: (spend[0].brand, spend[0].campaign))
+    prepare = partial(restore, database)
+    file, posted, copied = alternate(
+        Work(partial(_import, _as_csv(spends), len(spends)), prepare),
+        Work(partial(_post_in_batches, [row for _, row in by_brand]), prepare),
+        Work(partial(_copy, database, _as_copy_text(spends)), prepare),
         rounds=max(sizes.rounds // 2, 1),
     )
-    yield rate("5", f"import of {len(rows):,} rows, against COPY", len(rows), ours, plain, 0.25, 0.5)
+    yield rate("5", f"import of a file of {len(spends):,} rows, against COPY", len(spends), file, copied, 0.25, 0.5)
+    yield rate("5", "post_spend of the same in batches, against COPY", len(spends), posted, copied, 0.25, 0.5)
+
+
+def import_a_file(campaigns: int, wanted: int) -> None:
+    """The import alone."""
+    _import(_as_csv(_report(owners_of(campaigns, wanted // DAYS))), wanted)
 
 
 def post_batch(databases: Databases, sizes: Sizes) -> Iterator[Result]:
@@ -56,45 +75,13 @@ def _against_bare_sql(
 ) -> Result:
     database = databases.use(sizes.middle)
     owners = owners_of(sizes.middle, rows * calls)
-    _restore(database)
+    restore(database)
     ours, plain = alternate(
-        *_posts(database, owners, rows, _post_ours, _post_bare),
+        Work(partial(_post_for, owners, rows, _post_ours)),
+        Work(partial(_post_for, owners, rows, partial(_post_bare, database))),
         rounds=sizes.rounds * 2,
     )
     return rate("6", name, rows * calls, ours, plain, goal, stretch)
-
-
-Owner = tuple[UUID, UUID]
-"""A campaign and its brand."""
-
-
-def _posts(
-    database: Database, owners: Sequence[Owner], size: int, *ways: Callable[[Database, Sequence[Owner]], object]
-) -> Iterator[Work]:
-    """Each way as a work that posts for these owners, `size` of them a transaction."""
-    for way in ways:
-
-        def run(way: Callable[[Database, Sequence[Owner]], object] = way) -> None:
-            for some in chunks(owners, size):
-                way(database, some)
-
-        yield Work(run)
-
-
-def _post_ours(_: Database, owners: Sequence[Owner]) -> None:
-    rows = [_row(campaign, next(_number), 0) for campaign, _ in owners]
-    _all_recorded(post_spend(rows, source=SOURCE, actor="benchmark", now=NOW).answers)
-
-
-def _post_bare(database: Database, owners: Sequence[Owner]) -> None:
-    with database.bare, database.bare.cursor() as cursor:
-        mark = "(%s::uuid,%s::uuid,%s::uuid,%s,%s::date,%s,%s,%s,%s,%s,%s::timestamptz,%s)"
-        params = [
-            value
-            for campaign, brand in owners
-            for value in _columns(_row(campaign, next(_number), 0), brand)
-        ]  # fmt: skip
-        cursor.execute(bare.POST.replace("{values}", ",".join([mark] * len(owners))), params)
 
 
 def owners_of(campaigns: int, wanted: int) -> list[Owner]:
@@ -102,48 +89,58 @@ def owners_of(campaigns: int, wanted: int) -> list[Owner]:
     step = max(campaigns // wanted, 1)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c.id, brand_id FROM generate_series(1, %s) n JOIN campaigns_campaign c"
-            " ON c.id = bench_id(2, 1 + (n * %s) %% %s) ORDER BY n",
+            "SELECT c.id, b.id, c.external_id, b.name FROM generate_series(1, %s) n"
+            " JOIN campaigns_campaign c ON c.id = bench_id(2, 1 + (n * %s) %% %s) JOIN brands_brand b"
+            " ON b.id = c.brand_id ORDER BY n",
             (wanted, step, campaigns),
         )
-        return list(cursor.fetchall())
+        return [Owner(*row) for row in cursor.fetchall()]
 
 
-def _row(campaign: UUID, number: int, days_ago: int) -> SpendRow:
-    day = NOW.date() - timedelta(days=days_ago)
-    return SpendRow(campaign, Decimal("0.01"), day, key=f"{campaign}:{day}:{number}", currency="USD")
+# --- A report --------------------------------------------------------------------------------------------------------
 
 
-def _columns(row: SpendRow, brand: UUID) -> tuple[object, ...]:
-    return (
-        str(new_id()), str(brand), str(row.campaign_id), int(row.amount * 1_000_000), row.spend_date, row.spend_type,
-        row.description, SOURCE, row.key, "0" * 32, NOW, "benchmark",
-    )  # fmt: skip
+def _report(owners: Sequence[Owner]) -> Iterator[tuple[Owner, SpendRow]]:
+    """Day after day, as platforms write reports."""
+    cents = cycle(range(100, 997))
+    for days_ago in reversed(range(DAYS)):
+        day = NOW.date() - timedelta(days=days_ago)
+        for owner in owners:
+            yield owner, _row(owner, day, f"{owner.campaign.hex}/{day}", next(cents))
 
 
-def _report(owners: Sequence[Owner]) -> Iterator[SpendRow]:
-    return (_row(campaign, 1, days_ago) for days_ago in range(DAYS, 0, -1) for campaign, _ in owners)
+def _row(owner: Owner, day: date, key: str, cents: int) -> SpendRow:
+    return SpendRow(owner.campaign, Decimal(cents).scaleb(-2), day, key=key, currency="USD")
 
 
-def import_in_batches(campaigns: int, wanted: int) -> None:
-    """The same import, of rows that are made one batch at a time as a file is read."""
-    rows = _report(owners_of(campaigns, wanted // DAYS))
-    while some := list(islice(rows, BATCH)):
-        _import(some)
+def _as_csv(spends: Iterator[tuple[Owner, SpendRow]] | Sequence[tuple[Owner, SpendRow]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("Day", "Account name", "Campaign ID", "Campaign", "Currency code", "Cost"))
+    for owner, row in spends:
+        writer.writerow((row.spend_date, owner.account, owner.external_id, "", row.currency, row.amount))
+    return text.getvalue().encode()
 
 
-def _import(rows: Sequence[SpendRow]) -> None:
+def _import(file: bytes, rows: int) -> None:
+    report = import_spend(io.BytesIO(file), ImportOptions(), actor="benchmark", now=NOW)
+    if report.accepted != rows:
+        raise AssertionError(report)
+
+
+def _post_in_batches(rows: Sequence[SpendRow]) -> None:
     for some in chunks(rows, BATCH):
-        _all_recorded(post_spend(some, source=SOURCE, actor="benchmark", now=NOW, correct=True).answers)
+        _post(some, correct=True)
 
 
-def _all_recorded(answers: Sequence[object]) -> None:
-    if any(getattr(answer, "outcome", None) is not Outcome.RECORDED for answer in answers):
+def _post(rows: Sequence[SpendRow], *, correct: bool = False) -> None:
+    answers = post_spend(rows, source=SOURCE, actor="benchmark", now=NOW, correct=correct).answers
+    if any(answer.outcome is not Outcome.RECORDED for answer in answers):
         raise AssertionError("a row was not recorded")
 
 
-def _copy_text(rows: Sequence[SpendRow], brand_of: dict[UUID, UUID]) -> str:
-    return "".join("\t".join(map(str, (*_columns(row, brand_of[row.campaign_id]), 1))) + "\n" for row in rows)
+def _as_copy_text(spends: Sequence[tuple[Owner, SpendRow]]) -> str:
+    return "".join("\t".join(map(str, (*_columns(owner, row), 1))) + "\n" for owner, row in spends)
 
 
 def _copy(database: Database, text: str) -> None:
@@ -155,7 +152,38 @@ def _copy(database: Database, text: str) -> None:
         cursor.copy_expert(f"COPY spending_spend ({columns}) FROM STDIN", io.StringIO(text))
 
 
-def _restore(database: Database) -> None:
+def _columns(owner: Owner, row: SpendRow) -> tuple[object, ...]:
+    return (
+        str(new_id()), str(owner.brand), str(owner.campaign), int(row.amount * 1_000_000), row.spend_date,
+        row.spend_type, row.description, SOURCE, row.key, "0" * 32, NOW, "benchmark",
+    )  # fmt: skip
+
+
+# --- Batches and single spends ---------------------------------------------------------------------------------------
+
+
+def _post_for(owners: Sequence[Owner], size: int, post: Callable[[Sequence[Owner]], None]) -> None:
+    """A spend of today for each of these, `size` of them a transaction."""
+    for some in chunks(owners, size):
+        post(some)
+
+
+def _todays(owner: Owner) -> SpendRow:
+    return _row(owner, NOW.date(), f"{next(_number)}", 1)
+
+
+def _post_ours(owners: Sequence[Owner]) -> None:
+    _post([_todays(owner) for owner in owners])
+
+
+def _post_bare(database: Database, owners: Sequence[Owner]) -> None:
+    mark = "(%s::uuid,%s::uuid,%s::uuid,%s,%s::date,%s,%s,%s,%s,%s,%s::timestamptz,%s)"
+    params = [value for owner in owners for value in _columns(owner, _todays(owner))]
+    with database.bare, database.bare.cursor() as cursor:
+        cursor.execute(bare.POST.replace("{values}", ",".join([mark] * len(owners))), params)
+
+
+def restore(database: Database) -> None:
     """No spend, the totals and the outputs as they were loaded."""
     with database.bare, database.bare.cursor() as cursor:
         cursor.execute(bare.RESTORE)

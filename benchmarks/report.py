@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import django
 import psycopg2
 
+from benchmarks.agreement import agreement
 from benchmarks.databases import Databases, server_url, temporary
 from benchmarks.memory import memory
 from benchmarks.posting import import_rows, post_batch, post_one
@@ -29,6 +30,7 @@ MEASURES: dict[str, Measure] = {
     "tick": tick,
     "growth": growth,
     "memory": memory,
+    "agreement": agreement,
 }
 HEAD = ("#", "measure", "ours, median (min–max)", "bare SQL", "figure", "goal (stretch)", "")
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 pytestmark = pytest.mark.postgres
 
-GOALS = {"1", "2", "3", "4", "5", "6", "11"}
+GOALS = {"1", "2", "3", "4", "5", "6", "11", "–"}
 
 
 def test_every_measure_runs_and_ours_does_what_bare_sql_does() -> None:
@@ -22,4 +22,5 @@ def test_every_measure_runs_and_ours_does_what_bare_sql_does() -> None:
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
+    assert "| 0 campaigns" in done.stdout, "a sweep decides otherwise than the decision"
     assert {line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")} == {"#", *GOALS}
