@@ -2,19 +2,23 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from spending.reports.numbers import currencies_of
 from spending.reports.text import UnreadableReport
 
 Role = Literal["campaign_id", "campaign_name", "day", "cost", "currency", "account", "spend_type", "description", "key"]
+Metric = Literal["impressions", "clicks", "conversions", "revenue"]
+Words = Mapping[str, tuple[frozenset[str], ...]]
+"""For each role and metric the names of its column, comparable, in tiers: the first that is there is it."""
 
 _WORDS: dict[Role, tuple[str, ...]] = {
     # Names in the same tier (a line here) fit equally well; an earlier tier beats a later one.
     "campaign_id": (
-        "campaign id|external campaign id|external id|campaignid|kampagnen id|id de campagne|id de campaña",
+        "campaign id|external campaign id|external id|campaignid|kampagnen id|id de campagne|id de campaña"
+        "|id de la campagne|identifiant de la campagne",
         "campaign external id|campaign number|campaign key",
     ),
     "campaign_name": (
@@ -45,7 +49,22 @@ _WORDS: dict[Role, tuple[str, ...]] = {
     "description": ("description|beschreibung", "note|notes|comment|memo"),
     "key": ("idempotency key|spend key|client key|key",),
 }
-_TIERS = {role: tuple(frozenset(tier.split("|")) for tier in tiers) for role, tiers in _WORDS.items()}
+_METRIC_WORDS: dict[Metric, tuple[str, ...]] = {
+    "impressions": ("impressions|impression|impr|impressionen|impresiones|impressioni|impressões",),
+    "clicks": ("clicks|clics|klicks|clic|cliques", "link clicks|clics sur un lien|link klicks|clics en el enlace"),
+    "conversions": ("conversions|conversionen|conversiones|conversioni|conversões",),
+    "revenue": ("revenue|conv value|conversion value|conversions value|conv wert|valeur de conv|umsatz",),
+}
+METRICS: tuple[Metric, ...] = tuple(_METRIC_WORDS)
+
+
+def words_of(names: Mapping[Any, tuple[str, ...]]) -> Words:
+    """Names of columns, as tiers of names parted by |, made ready to be looked up."""
+    return {what: tuple(frozenset(tier.split("|")) for tier in tiers) for what, tiers in names.items()}
+
+
+WORDS: Words = {**words_of(_WORDS), **words_of(_METRIC_WORDS)}
+"""The names that spend reports use, whatever their source. A platform's own names are laid over these."""
 
 OPTIONS: dict[Role, str] = {
     "campaign_id": "--campaign-id-column",
@@ -106,31 +125,54 @@ class Columns(NamedTuple):
     key: int | None
     cost_currencies: frozenset[str]
     """What the cost column's own name says of the currency: “Amount spent (USD)”; empty: nothing."""
+    metrics: tuple[int | None, ...] = (None,) * len(METRICS)
+    """Where each of `METRICS` stands."""
 
     def name(self, index: int) -> str:
         """The column's name as the header has it."""
         return self.header[index].strip()
 
 
-def guess_columns(header: Sequence[str], named: Named | None = None, *, line: int = 1) -> Columns:
+class MissingColumn(UnreadableReport):
+    """The report lacks a column without which it says nothing of a campaign's spend on a day."""
+
+    def __init__(self, role: Role, header: Sequence[str], line: int) -> None:
+        super().__init__(_missing(role, header, line))
+        self.role = role
+        self.listed = _listed(header, line)
+        """What the header has instead, in words."""
+
+
+def guess_columns(header: Sequence[str], named: Named | None = None, *, line: int = 1, words: Words = WORDS) -> Columns:
     """The columns of the report whose header this is, on that line of the file.
 
-    Raises `UnreadableReport` when a needed column is missing or two fit equally well.
+    Raises `MissingColumn` when a needed column is missing, `UnreadableReport` when two fit equally well.
     """
     named = named or Named()
     keys = [_Heading.of(text) for text in header]
-    found = {role: _only(role, _candidates(role, keys, named), header, named, line) for role in ROLES}
+    found = {role: _only(role, _candidates(role, keys, named, words), header, named, line) for role in ROLES}
     day, cost = found.pop("day"), found.pop("cost")
     if day is None:
-        raise UnreadableReport(_missing("day", header, line))
+        raise MissingColumn("day", header, line)
     if cost is None:
-        raise UnreadableReport(_missing("cost", header, line))
+        raise MissingColumn("cost", header, line)
     if found["campaign_id"] is None and found["campaign_name"] is None:
-        raise UnreadableReport(_missing("campaign_id", header, line))
-    return Columns(header=tuple(header), day=day, cost=cost, cost_currencies=keys[cost].currencies, **found)
+        raise MissingColumn("campaign_id", header, line)
+    metrics = tuple(_metric(words[metric], keys) for metric in METRICS)
+    currencies = keys[cost].currencies
+    return Columns(header=tuple(header), day=day, cost=cost, cost_currencies=currencies, metrics=metrics, **found)
 
 
-def recognised(header: Sequence[str], named: Named) -> tuple[int, bool]:
+def _metric(tiers: Sequence[frozenset[str]], keys: "Sequence[_Heading]") -> int | None:
+    """The column of a metric. Metrics are an extra: where two columns fit equally well, neither is taken."""
+    for tier in tiers:
+        fitting = [index for index, heading in enumerate(keys) if heading.key in tier or heading.stem in tier]
+        if fitting:
+            return fitting[0] if len(fitting) == 1 else None
+    return None
+
+
+def recognised(header: Sequence[str], named: Named, words: Words = WORDS) -> tuple[int, bool]:
     """How many roles this row would fill as a header, and whether that is enough for it to be one.
 
     A row of more than `MAX_COLUMNS` cells is no header.
@@ -138,7 +180,7 @@ def recognised(header: Sequence[str], named: Named) -> tuple[int, bool]:
     if len(header) > MAX_COLUMNS:
         return 0, False
     keys = [_Heading.of(text) for text in header]
-    roles = {role for role in ROLES if _candidates(role, keys, named)}
+    roles = {role for role in ROLES if _candidates(role, keys, named, words)}
     asked = {role for role in ROLES if named.get(role)}
     enough = {"day", "cost"} | asked <= roles and not roles.isdisjoint({"campaign_id", "campaign_name"})
     return len(roles), enough
@@ -154,10 +196,11 @@ class _Heading(NamedTuple):
     @classmethod
     def of(cls, text: str) -> "_Heading":
         stem, currencies = _split_currency(text)
-        return cls(_comparable(text), _comparable(stem), currencies)
+        return cls(comparable(text), comparable(stem), currencies)
 
 
-def _comparable(text: str) -> str:
+def comparable(text: str) -> str:
+    """A column's name without regard to case, space, punctuation and the width of its characters."""
     return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
@@ -176,12 +219,12 @@ def _split_currency(text: str) -> tuple[str, frozenset[str]]:
     return text, frozenset()
 
 
-def _candidates(role: Role, keys: Sequence[_Heading], named: Named) -> list[int]:
+def _candidates(role: Role, keys: Sequence[_Heading], named: Named, words: Words) -> list[int]:
     """The columns that fit a role best and equally well."""
     said = named.get(role)
     if said is not None:
         return _named(said, keys)
-    for tier in _TIERS[role]:
+    for tier in words[role]:
         fitting = [
             index
             for index, heading in enumerate(keys)
@@ -195,7 +238,7 @@ def _candidates(role: Role, keys: Sequence[_Heading], named: Named) -> list[int]
 def _named(said: str, keys: Sequence[_Heading]) -> list[int]:
     if not said.strip():
         return []
-    wanted = _comparable(said)
+    wanted = comparable(said)
     fitting = [index for index, heading in enumerate(keys) if heading.key == wanted]
     if not fitting and re.fullmatch(r"[0-9]{1,4}", said.strip()) and 1 <= int(said) <= len(keys):
         return [int(said) - 1]

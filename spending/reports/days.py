@@ -123,8 +123,11 @@ class DayEvidence:
         if testimony is not None:
             self._samples.setdefault(testimony, (line, _excerpt(text)))
 
-    def decide(self, column: str, wanted: DayFormat | None) -> DayFormat:
-        """The format of the column. Raises `UnreadableReport` when nothing or too much speaks for one."""
+    def decide(self, column: str, wanted: DayFormat | None, usual: DayFormat | None = None) -> DayFormat:
+        """The format of the column; `usual`, where that is known, when all its days can be read in two ways.
+
+        Raises `UnreadableReport` when nothing or too much speaks for one.
+        """
         if wanted is not None:
             return wanted
         dmy, mdy, either = (self._samples.get(name) for name in ("dmy", "mdy", "either"))
@@ -135,7 +138,9 @@ class DayEvidence:
         if mdy:
             return "mdy"
         if either:
-            raise UnreadableReport(_ambiguity(column, *either))
+            if usual is None:
+                raise UnreadableReport(_ambiguity(column, *either))
+            return usual
         return "dmy" if "same" in self._samples else "ymd"
 
 

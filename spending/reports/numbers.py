@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
-from budget_system.money import InvalidAmount, is_currency, parse_amount
+from budget_system.money import InvalidAmount, from_micros, is_currency, parse_amount, to_micros
 from spending.reports.text import UnreadableReport
 
 AmountFormat = Literal["point", "comma"]
@@ -73,6 +73,11 @@ _NUMBERS: dict[AmountFormat, re.Pattern[str]] = {"point": _number(".", ","), "co
 _PLAIN = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?")
 _PLAIN_COMMA = re.compile(r"[0-9]{1,12}(?:,[0-9]{1,6})?")
 _SHORT_COMMA = re.compile(r"[1-9][0-9]{0,2},[0-9]+")
+_COUNT = re.compile(
+    rf"([0-9]+|[1-9][0-9]{{0,2}}(?:([.,{_SPACES}{_APOSTROPHES}])[0-9]{{3}})(?:\2[0-9]{{3}})*)(?:[.,]0{{1,2}})?"
+)
+_MICROS = re.compile(r"(-?[0-9]{1,25})(?:\.0{1,6})?")
+_MAX_COUNT_DIGITS = 15
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _SHAPE = str.maketrans("123456789", "9" * 9)
 _MEMO_LIMIT = 10_000
@@ -182,9 +187,14 @@ class AmountEvidence:
         testimony = _testimony(text)
         if testimony is not None:
             self._samples.setdefault(testimony, (line, text.strip()[:40]))
+        if testimony == "either":
+            self._samples.setdefault("either comma" if "," in text else "either point", (line, text))
 
-    def decide(self, column: str, wanted: AmountFormat | None) -> AmountFormat:
-        """The format of the column. Raises `UnreadableReport` when nothing or too much speaks for one."""
+    def decide(self, column: str, wanted: AmountFormat | None, usual: AmountFormat | None = None) -> AmountFormat:
+        """The format of the column; `usual`, where that is known, when all its amounts can be read in two ways.
+
+        Raises `UnreadableReport` when nothing or too much speaks for one.
+        """
         if wanted is not None:
             return wanted
         point, comma = self._samples.get("point"), self._samples.get("comma")
@@ -195,9 +205,58 @@ class AmountEvidence:
             return "comma"
         if point:
             return "point"
-        if short or either:
-            raise UnreadableReport(_ambiguity(column, *(short or either or (0, ""))))
+        if doubtful := short or either:
+            if usual is None or not self._fits(usual):
+                raise UnreadableReport(_ambiguity(column, *doubtful))
+            return usual
         return "point"
+
+    def told(self) -> AmountFormat | None:
+        """The format, when some amount leaves no doubt of it and none contradicts."""
+        point, comma = "point" in self._samples, "comma" in self._samples
+        if point == (comma or "short comma" in self._samples):
+            return None
+        return "point" if point else "comma" if comma else None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there are amounts that can be read in two ways."""
+        return "short comma" in self._samples or "either" in self._samples
+
+    def _fits(self, usual: AmountFormat) -> bool:
+        """Whether the usual format explains the doubtful amounts without decimals in threes, which nobody writes."""
+        if usual == "point":
+            return "short comma" not in self._samples and "either point" not in self._samples
+        return "either comma" not in self._samples
+
+
+def read_micros(text: str) -> Amount:
+    """The amount of so many millionths, exactly; an empty cell is zero, which APIs leave out.
+
+    Raises `NotReported` or `InvalidAmount`.
+    """
+    text = text.strip()
+    if not text:
+        return Amount(Decimal(0), _UNMARKED)
+    if text in NOT_REPORTED:
+        raise NotReported("no cost reported")
+    match = _MICROS.fullmatch(text)
+    if match is None:
+        raise InvalidAmount(f"“{text[:40]}” is not a whole number of micros")
+    value = from_micros(int(match[1]))
+    to_micros(value)  # refuses what is too large
+    return Amount(value, _UNMARKED)
+
+
+def read_count(text: str) -> int | None:
+    """A whole number such as impressions, thousands parted or not; None when the cell has none (`--`, masked `<5`)."""
+    if text.isascii() and text.isdecimal() and len(text) <= _MAX_COUNT_DIGITS:
+        return int(text)
+    match = _COUNT.fullmatch(text.strip()) if len(text) <= _MAX_CHARS else None
+    if match is None:
+        return None
+    digits = _NOT_DIGITS.sub("", match[1])
+    return int(digits) if len(digits) <= _MAX_COUNT_DIGITS else None
 
 
 def _testimony(text: str) -> str | None:

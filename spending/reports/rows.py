@@ -20,6 +20,17 @@ class Reject(NamedTuple):
     """The row's cells as written (one beyond the length limit is cut, ending in “…”)."""
 
 
+class Metrics(NamedTuple):
+    """What a row says beside its cost; None: the report has no such column, or no figure in it (masked, `--`)."""
+
+    impressions: int | None = None
+    clicks: int | None = None
+    conversions: Decimal | None = None
+    """May have decimals: platforms share a conversion out among the campaigns that led to it."""
+    revenue: Decimal | None = None
+    """Value of the conversions, in the currency of the row's cost."""
+
+
 class ReportRow(NamedTuple):
     """Spend of one campaign on one day, as the report says. Several rows may share campaign and day.
 
@@ -43,6 +54,8 @@ class ReportRow(NamedTuple):
     key: str | None
     raw: Sequence[str]
     """The row's cells as written."""
+    metrics: Metrics | None = None
+    """None: the report has no column of metrics."""
 
     def rejected(self, reason: str) -> Reject:
         """This row as a reject, for what only the importer can tell (no such campaign, wrong currency)."""
@@ -57,6 +70,8 @@ class Total(NamedTuple):
     cost: Decimal | None
     """None when its cost cell could not be read."""
     raw: Sequence[str]
+    day: date | None = None
+    """The day it sums up; None: the whole report."""
 
 
 @dataclass(slots=True)
@@ -68,6 +83,8 @@ class Tally:
     totals: list[Total] = field(default_factory=list)
     sums: dict[str | None, Decimal] = field(default_factory=dict)
     """The cost of the rows by currency."""
+    first_day: date | None = None
+    last_day: date | None = None
 
     @property
     def lines(self) -> int:
@@ -81,7 +98,17 @@ class Tally:
         Some, not every: platforms add subtotals (“Total: Search”). Nothing can be said of rows in several
         currencies. Rejected rows count in a report's total but not in the sum, so they make it disagree.
         """
+        off = self.totals_off_by
+        return None if off is None else not off
+
+    @property
+    def totals_off_by(self) -> Decimal | None:
+        """What the sum of the rows lacks of the total row nearest to it (or of all totals of single days together)."""
         claims = [total.cost for total in self.totals if total.cost is not None]
         if not claims or len(self.sums) > 1:
             return None
-        return sum(self.sums.values(), Decimal(0)) in claims
+        daily = [total.cost for total in self.totals if total.cost is not None and total.day is not None]
+        if daily:
+            claims.append(sum(daily, Decimal(0)))
+        spent = sum(self.sums.values(), Decimal(0))
+        return min((claim - spent for claim in claims), key=abs)
