@@ -60,6 +60,8 @@ class SpendForm(UseCaseForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "description" in self.fields:
+            self.fields["description"].widget.attrs["rows"] = 3
         if self.instance._state.adding:
             self.initial["client_key"] = f"form-{new_id()}"
             self.initial.setdefault("spend_date", clock.now().date())

@@ -1,3 +1,4 @@
-"""What the admins of all rooms share. Importing it also brings users and groups into the look of the rest."""
+"""What the admins of all rooms share. Importing it sets up the site: people, and how choices are named."""
 
+from budget_system.admin import autocomplete as autocomplete
 from budget_system.admin import people as people

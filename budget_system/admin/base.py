@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 
 from budget_system import clock
 from budget_system.admin.forms import AmountField, UseCaseForm
+from budget_system.admin.show import campaign_label
 from budget_system.admin.ui import ChangeList, ModelAdmin
 from budget_system.errors import Refused
 from budget_system.fields import MoneyField
@@ -56,7 +57,10 @@ class Page(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        rows = list(self.result_list)
+        # Keys first: to skip to a far page, the joins of all the rows before it are not needed.
+        keys = list(self.result_list.select_related(None).values_list("pk", flat=True))
+        found = {row.pk: row for row in self.apply_select_related(self.root_queryset.filter(pk__in=keys))}
+        rows = [found[key] for key in keys if key in found]
         admin_of_rows: Any = self.model_admin
         admin_of_rows.dress(rows, clock.now())
         self.result_list = rows
@@ -222,6 +226,13 @@ class UseCaseAdmin(RoomAdmin[M]):
         if isinstance(db_field, MoneyField):
             return amount_field(db_field)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.related_model is Campaign:
+            field.queryset = field.queryset.select_related("brand")
+            field.label_from_instance = campaign_label
+        return field
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
         return form.instance

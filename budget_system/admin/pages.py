@@ -18,6 +18,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from budget_system.admin.base import UseCaseAdmin
+from budget_system.admin.show import campaign_label
 from budget_system.admin.ui import ActionVariant
 from budget_system.errors import Refused
 from campaigns.models import Campaign
@@ -160,7 +161,7 @@ def _tell(model_admin: UseCaseAdmin[Any], request: HttpRequest, results: Sequenc
     counts: dict[str, int] = {}
     for _, outcome, _ in results:
         counts[outcome] = counts.get(outcome, 0) + 1
-    details = [(row, detail) for row, _, detail in results if detail is not None]
+    details = [(campaign_label(row), detail) for row, _, detail in results if detail is not None]
     message = format_html(
         "{}.{}",
         ", ".join(f"{count} {outcome}" for outcome, count in counts.items()),
@@ -170,7 +171,7 @@ def _tell(model_admin: UseCaseAdmin[Any], request: HttpRequest, results: Sequenc
 
 
 def _names(rows: Sequence[Campaign]) -> SafeString:
-    shown = format_html_join("", '<span class="block">{}</span>', ((row,) for row in rows[:20]))
+    shown = format_html_join("", '<span class="block">{}</span>', ((campaign_label(row),) for row in rows[:20]))
     more = len(rows) - 20
     return format_html("{}{}", shown, f"and {more} more" if more > 0 else "")
 

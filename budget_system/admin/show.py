@@ -159,6 +159,12 @@ def hold_words(holds: Iterable[Hold]) -> str:
     return ", ".join(hold.label for hold in holds)
 
 
+def campaign_label(campaign: Campaign) -> str:
+    """A campaign where it stands alone: with its brand, as other brands have campaigns of this name."""
+    archived = " (archived)" if campaign.archived_at is not None else ""
+    return f"{campaign} · {campaign.brand}{archived}"
+
+
 def status_badge(campaign: Campaign) -> SafeString:
     if campaign.archived_at is not None:
         return badge("Archived")

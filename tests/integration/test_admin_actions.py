@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from brands.models import AuditEntry
+from budget_system.errors import Conflict
 from campaigns.holds import Hold
 from campaigns.models import Campaign, Override
 from enforcement import services
@@ -257,7 +258,7 @@ def test_activating_several_says_of_each_that_stays_paused_why(story: Story, ann
     page = send_bulk(ann, "activate_selected", [a, b, c])
 
     assert "2 running, 1 still paused." in page
-    assert "“Beta”: Emergency stop" in page
+    assert "“Beta · Acme”: Emergency stop" in page
     assert story.runs(a)
     assert story.holds(b) == (Hold.EMERGENCY_STOP,)
 
@@ -283,14 +284,14 @@ def test_one_refused_campaign_does_not_keep_the_others_back(
 
     def refuse_the_first(campaign_id: object, **kwargs: object) -> object:
         if campaign_id == a.pk:
-            raise services.Conflict("Somebody else was faster.")
+            raise Conflict("Somebody else was faster.")
         return real(campaign_id, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(services, "pause", refuse_the_first)
     page = send_bulk(ann, "pause_selected", [a, b], until="none")
 
     assert "1 refused, 1 paused." in page
-    assert "“A”: Somebody else was faster." in page
+    assert "“A · Acme”: Somebody else was faster." in page
 
 
 def test_too_many_at_once_are_refused_as_a_whole(story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:

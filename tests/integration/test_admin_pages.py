@@ -249,6 +249,28 @@ def test_labels_are_words_and_not_ids(story: Story, ann: Person) -> None:
         assert str(story.brand.pk) not in page
 
 
+def test_a_campaign_is_chosen_by_its_name_and_brand(story: Story, ann: Person) -> None:
+    a = story.campaign("Search")
+    other = Story(name="Other").campaign("Search")
+    services.archive_campaign(other.pk, actor=ACTOR, now=story.now)
+
+    asked = {"app_label": "spending", "model_name": "spend", "field_name": "campaign", "term": "sear"}
+    found = ann.client.get(reverse("admin:autocomplete"), asked).json()["results"]
+    typed = ann.sends("spending_spend_add", campaign=str(a.pk), amount="x")
+
+    assert sorted(choice["text"] for choice in found) == ["Search · Acme", "Search · Other (archived)"]
+    assert "Search · Acme" in text_of(typed)
+
+
+def test_who_logs_in_arrives_at_the_overview(story: Story, ann: Person) -> None:
+    ann.client.logout()
+
+    login = {"username": "ann", "password": "a-long-password"}
+    response = ann.client.post(reverse("admin:login"), login, follow=True)
+
+    assert response.redirect_chain[-1][0] == reverse("admin:index")
+
+
 # --- Escaping
 
 
@@ -323,17 +345,17 @@ def grow_records(story: Story, count: int) -> None:
 
 
 LISTS: list[tuple[str, Callable[[Story, int], None], int]] = [
-    ("brands_brand", grow_brands, 11),
-    ("campaigns_campaign", grow_campaigns, 8),
-    ("spending_spend", grow_campaigns, 8),
-    ("spending_budgetperiod", grow_campaigns, 8),
-    ("scheduling_schedule", grow_campaigns, 8),
-    ("campaigns_statechange", grow_campaigns, 8),
-    ("campaigns_override", grow_records, 8),
-    ("spending_spendrevision", grow_records, 8),
-    ("spending_forcedreset", grow_records, 8),
-    ("brands_auditentry", grow_records, 8),
-    ("enforcement_run", grow_records, 8),
+    ("brands_brand", grow_brands, 12),
+    ("campaigns_campaign", grow_campaigns, 9),
+    ("spending_spend", grow_campaigns, 9),
+    ("spending_budgetperiod", grow_campaigns, 9),
+    ("scheduling_schedule", grow_campaigns, 9),
+    ("campaigns_statechange", grow_campaigns, 9),
+    ("campaigns_override", grow_records, 9),
+    ("spending_spendrevision", grow_records, 9),
+    ("spending_forcedreset", grow_records, 9),
+    ("brands_auditentry", grow_records, 9),
+    ("enforcement_run", grow_records, 9),
 ]
 
 
