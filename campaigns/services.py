@@ -1,5 +1,6 @@
 """Writing campaigns: their inputs, and `apply`, the one writer of their outputs. No transactions here."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -17,12 +18,13 @@ from brands.services import (
     clean_title,
     read_locked,
 )
-from budget_system.db import chunks, fetch, is_postgres, param, read_uuid, values_sql
+from budget_system.db import chunks, fetch, is_postgres, param, read_uuid, rows_sql
 from budget_system.errors import NotFound, Refused
+from budget_system.ids import new_id
 from budget_system.text import InvalidText, clean_note, required_note
 from campaigns import holds
 from campaigns.holds import Hold, Verdict
-from campaigns.models import Campaign, CampaignStatus, Platform, StateChange
+from campaigns.models import Campaign, CampaignStatus, Platform
 
 INPUTS = (
     "name", "platform", "external_id", "daily_budget", "monthly_budget", "lifetime_budget", "start_date", "end_date",
@@ -196,55 +198,76 @@ def status_of(some_holds: Sequence[Hold]) -> CampaignStatus:
 
 def apply(changes: Sequence[Change], *, cause: str, actor: str, now: datetime) -> None:
     """Write these verdicts and, where the holds changed, a StateChange each. The brands must be locked."""
-    if not changes:
-        return
-    for some in chunks(changes, 5_000 if is_postgres() else 500):
+    size = 5_000 if is_postgres() else 500
+    for some in chunks(changes, size):
         _write_outputs(some, now)
-    StateChange.objects.bulk_create(
-        [
-            StateChange(
-                campaign_id=change.campaign_id,
-                brand_id=change.brand_id,
-                at=now,
-                from_status=status_of(change.from_holds),
-                to_status=status_of(change.verdict.holds),
-                from_holds=change.from_holds,
-                to_holds=change.verdict.holds,
-                figures=change.figures,
-                cause=cause,
-                actor=actor,
-            )
-            for change in changes
-            if change.from_holds != change.verdict.holds
-        ],
-        batch_size=1_000 if is_postgres() else 200,
-    )
+    changed = [change for change in changes if change.from_holds != change.verdict.holds]
+    for some in chunks(changed, size):
+        _record_changes(some, cause, actor, now)
+
+
+_OUTPUT_TYPES = ("uuid", "text", "text", "text", "timestamptz", "timestamptz", "timestamptz")
 
 
 def _write_outputs(changes: Sequence[Change], now: datetime) -> None:
-    rows = [
-        (
-            change.campaign_id,
-            status_of(change.verdict.holds).value,
-            holds.to_text(change.verdict.holds),
-            change.verdict.holds[0].value if change.verdict.holds else "",
-            not change.from_holds and bool(change.verdict.holds),
-            change.from_holds != change.verdict.holds,
-            change.verdict.next_check_at,
-        )
-        for change in changes
-    ]
-    values, params = values_sql(rows)
+    rows, params = rows_sql(
+        _OUTPUT_TYPES,
+        [
+            (
+                change.campaign_id,
+                status_of(change.verdict.holds).value,
+                holds.to_text(change.verdict.holds),
+                change.verdict.holds[0].value if change.verdict.holds else "",
+                now if change.verdict.holds and not change.from_holds else None,
+                now if change.verdict.holds != change.from_holds else None,
+                change.verdict.next_check_at,
+            )
+            for change in changes
+        ],
+    )
     sql = f"""
-        WITH v(id, status, holds, pause_reason, stops, flips, next_check_at) AS (VALUES {values})
-        UPDATE campaigns_campaign SET
+        WITH v(id, status, holds, pause_reason, paused_at, updated_at, next_check_at) AS ({rows})
+        UPDATE campaigns_campaign AS c SET
             status = v.status, holds = v.holds, pause_reason = v.pause_reason, next_check_at = v.next_check_at,
-            paused_at = CASE WHEN v.stops THEN %s ELSE paused_at END,
-            updated_at = CASE WHEN v.flips THEN %s ELSE updated_at END
-        FROM v WHERE campaigns_campaign.id = v.id
-        RETURNING campaigns_campaign.id
+            paused_at = COALESCE(v.paused_at, c.paused_at), updated_at = COALESCE(v.updated_at, c.updated_at)
+        FROM v WHERE c.id = v.id
+        RETURNING 1
     """  # noqa: S608 - only placeholders
     with connection.cursor() as cursor:
-        written = len(fetch(cursor, sql, [*params, param(now), param(now)]))
+        written = len(fetch(cursor, sql, params))
     if written != len(changes):
         raise RuntimeError(f"{written} of {len(changes)} campaigns were written")
+
+
+_CHANGE_COLUMNS = (
+    "id", "campaign_id", "brand_id", "at", "from_status", "to_status", "from_holds", "to_holds", "cause", "actor",
+    "figures",
+)  # fmt: skip
+_CHANGE_TYPES = ("uuid", "uuid", "uuid", "timestamptz", "text", "text", "text", "text", "text", "text", "text")
+
+
+def _record_changes(changes: Sequence[Change], cause: str, actor: str, now: datetime) -> None:
+    rows, params = rows_sql(
+        _CHANGE_TYPES,
+        [
+            (
+                new_id(),
+                change.campaign_id,
+                change.brand_id,
+                now,
+                status_of(change.from_holds).value,
+                status_of(change.verdict.holds).value,
+                holds.to_text(change.from_holds),
+                holds.to_text(change.verdict.holds),
+                cause,
+                actor,
+                json.dumps(change.figures),
+            )
+            for change in changes
+        ],
+    )
+    columns = ", ".join(_CHANGE_COLUMNS)
+    values = f"{columns}::jsonb" if is_postgres() else columns
+    sql = f"WITH v({columns}) AS ({rows}) INSERT INTO campaigns_statechange ({columns}) SELECT {values} FROM v"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)

@@ -191,8 +191,10 @@ def _override(
 
 
 def _typed(row: Sequence[Any]) -> Sequence[Any]:
-    """A row of SQLite's, which has no type for moments, dates and truth values, as PostgreSQL gives it."""
+    """A row of SQLite's, which has no type for ids, moments, dates and truth values, as PostgreSQL gives it."""
     typed = list(row)
+    for index in (0, 1):
+        typed[index] = str(UUID(row[index]))
     for index in (4, 7, 25, 26):
         typed[index] = read_moment(row[index])
     for index in (8, 9, 18):
