@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfoNotFoundError
 
 from brands.periods import local_date
 from brands.services import LockedBrand, zone
@@ -171,7 +172,14 @@ def _amount(amount: Decimal, spend_type: str, *, zero_allowed: bool) -> int:
 
 def _check_date(day: date, brand: LockedBrand, now: datetime) -> None:
     clean_day(day, "spend_date")
-    if day > _last_day(brand.timezone, now):
+    try:
+        last_day = _last_day(brand.timezone, now)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise Refused(
+            f"The brand's time zone “{brand.timezone}” is not known, and so not its days. Correct it first.",
+            field="campaign",
+        ) from error
+    if day > last_day:
         today = local_date(zone(brand.timezone), now)
         raise Refused(f"{day} is in the future: today is {today} in {brand.timezone}.", field="spend_date")
 
