@@ -862,7 +862,7 @@ def walk(number: int, steps: int) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("number", range(24))
+@pytest.mark.parametrize("number", range(16))
 def test_a_walk_at_random_ends_in_the_same_agreement(number: int) -> None:
     walk(number, 40)
 

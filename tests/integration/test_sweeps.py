@@ -346,6 +346,31 @@ def test_a_garbled_schedule_is_mended_by_writing_it_anew() -> None:
     assert enforce_all(story.now, actor="worker").errors == []
 
 
+def test_a_spend_of_a_brand_whose_zone_cannot_be_read_is_refused_alone() -> None:
+    bad, good = crowd(2, 1)
+    spoil("brands_brand", "timezone = 'Mars/Olympus_Mons'", Campaign.objects.get(pk=bad).brand_id)
+    rows = [SpendRow(campaign, Decimal(1), NOON.date()) for campaign in (bad, good)]
+
+    answers = services.post_spend(rows, source="api", actor=ANNA, now=NOON).answers
+
+    assert [answer.outcome for answer in answers] == [Outcome.REFUSED, Outcome.RECORDED]
+
+
+@pytest.mark.xfail(strict=True, reason="nothing is decided about what cannot be read, so it goes on running")
+@pytest.mark.parametrize("whole_brand", [False, True], ids=["campaign", "brand"])
+def test_an_emergency_stop_stops_a_campaign_whose_schedule_cannot_be_read(whole_brand: bool) -> None:
+    [bad] = crowd(1, 1)
+    spoil("campaigns_campaign", "week = 'garbage'", bad)
+
+    if whole_brand:
+        services.emergency_stop_brand(Brand.objects.get().pk, reason="Wrong page", actor=ANNA, now=NOON)
+    else:
+        services.emergency_stop(bad, reason="Wrong page", actor=ANNA, now=NOON)
+
+    campaign = Campaign.objects.get()
+    assert (campaign.status, campaign.pause_reason) == ("PAUSED", Hold.EMERGENCY_STOP)
+
+
 # --- Dry runs --------------------------------------------------------------------------------------------------------
 
 
