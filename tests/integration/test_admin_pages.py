@@ -332,6 +332,8 @@ def grow_campaigns(story: Story, count: int) -> None:
     today = story.now.date()
     rows = [SpendRow(campaign.pk, Decimal(number % 12 + 1), today) for number, campaign in enumerate(campaigns)]
     services.post_spend(rows, source="api", actor=ACTOR, now=story.now)
+    for campaign in campaigns:
+        story.pause(campaign)
 
 
 def grow_records(story: Story, count: int) -> None:
