@@ -76,6 +76,7 @@ _SHORT_COMMA = re.compile(r"[1-9][0-9]{0,2},[0-9]+")
 _COUNT = re.compile(
     rf"([0-9]+|[1-9][0-9]{{0,2}}(?:([.,{_SPACES}{_APOSTROPHES}])[0-9]{{3}})(?:\2[0-9]{{3}})*)(?:[.,]0{{1,2}})?"
 )
+_LONG_NUMBER = re.compile(r"-?[0-9]{1,13}(?:\.[0-9]{1,30})?(?:[eE]-[0-9]{1,2})?")
 _MICROS = re.compile(r"(-?[0-9]{1,25})(?:\.0{1,6})?")
 _MAX_COUNT_DIGITS = 15
 _NOT_DIGITS = re.compile(r"[^0-9]+")
@@ -168,6 +169,17 @@ def currencies_of(mark: str) -> frozenset[str]:
     """The currencies that a symbol or an ISO code may stand for; none when it is neither."""
     code = mark.upper()
     return SYMBOLS.get(mark) or (frozenset({code}) if is_currency(code) else _UNMARKED)
+
+
+def read_number(text: str, form: AmountFormat) -> Decimal:
+    """Conversions, or their value: like an amount, but with any number of decimals, rounded to six.
+
+    Raises `NotReported` or `InvalidAmount`.
+    """
+    if form == "point" and _LONG_NUMBER.fullmatch(text):
+        number = Decimal(text)
+        return number if -6 <= int(number.as_tuple().exponent) <= 0 else round(number, 6)
+    return read_amount(text, form).value
 
 
 class AmountEvidence:

@@ -25,6 +25,7 @@ from spending.reports.numbers import (
     read_amount,
     read_count,
     read_micros,
+    read_number,
 )
 from spending.reports.records import Record, Records
 from spending.reports.rejects import to_send_again
@@ -241,9 +242,8 @@ def read_table(source: Source, shape: Shape, options: Options) -> Report:
     evidence = _Evidence(columns)
     given = evidence.gather(source, shape)
     usual = shape.usual(found) if shape.usual else Usual()
-    amount_format: AmountFormat = "point"
-    if not shape.micros:
-        amount_format = evidence.cost.decide(columns.name(columns.cost), options.amount_format, usual.amounts)
+    wanted = "point" if shape.micros else options.amount_format  # an API writes numbers as programs do
+    amount_format = evidence.cost.decide(columns.name(columns.cost), wanted, usual.amounts)
     return Report(
         source=source,
         shape=shape,
@@ -252,7 +252,7 @@ def read_table(source: Source, shape: Shape, options: Options) -> Report:
         amount_format=amount_format,
         facts=facts,
         given=given,
-        number_formats=evidence.number_formats(amount_format, options.amount_format),
+        number_formats=evidence.number_formats(amount_format, wanted),
     )
 
 
@@ -412,20 +412,13 @@ class _RowReader:
         return str(error)
 
     def _total_label(self, cells: list[str]) -> str | None:
-        """The word that makes this row a sum of others; None for rows that a campaign or a day belongs to.
-
-        It may stand where an account, or whatever the first column is, would stand.
-        """
+        """The word that makes this row a sum of others, in whatever column; None for rows of a campaign or a day."""
         where = self._columns
-        its_own = (where.day, where.campaign_id, where.campaign_name)
-        found = None
-        for index in (*its_own, where.account, 0):
+        for index in (where.day, where.campaign_id, where.campaign_name):
             text = _text(cells, index)
-            if TOTAL.fullmatch(text):
-                found = found or text
-            elif text not in numbers.NOT_REPORTED and index in its_own:
+            if text not in numbers.NOT_REPORTED and not TOTAL.fullmatch(text):
                 return None
-        return found
+        return next((cell.strip() for cell in cells if TOTAL.fullmatch(cell.strip())), None)
 
     def _total(self, line: int, label: str, cells: list[str], welcome: bool) -> Total | Reject:
         if not welcome:
@@ -473,7 +466,7 @@ class _MetricsReader:
         if not text and self._zero_omitted:
             return _ZERO
         try:
-            return read_amount(text, form).value
+            return read_number(text, form)
         except (InvalidAmount, NotReported):
             return None
 
