@@ -1,4 +1,4 @@
-"""A story to tell in tests: one brand, its campaigns and a clock that the story moves. It goes through use cases only."""
+"""A story to tell in tests: one brand, its campaigns and a clock that the story moves, through use cases only."""
 
 from collections.abc import Iterable
 from datetime import date, datetime, time

@@ -9,107 +9,225 @@ import budget_system.ids
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('brands', '0001_initial'),
-        ('campaigns', '0001_initial'),
+        ("brands", "0001_initial"),
+        ("campaigns", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ForcedReset',
+            name="ForcedReset",
             fields=[
-                ('id', models.UUIDField(default=budget_system.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('D', 'Day'), ('M', 'Month'), ('L', 'Lifetime')], max_length=1)),
-                ('starts_on', models.DateField()),
-                ('forgiven', budget_system.fields.MoneyField(help_text="How much of the brand's spend no longer counts.")),
-                ('at', models.DateTimeField()),
-                ('actor', models.CharField(max_length=200)),
-                ('reason', models.TextField()),
-                ('brand', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='forced_resets', to='brands.brand')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=budget_system.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(choices=[("D", "Day"), ("M", "Month"), ("L", "Lifetime")], max_length=1)),
+                ("starts_on", models.DateField()),
+                (
+                    "forgiven",
+                    budget_system.fields.MoneyField(help_text="How much of the brand's spend no longer counts."),
+                ),
+                ("at", models.DateTimeField()),
+                ("actor", models.CharField(max_length=200)),
+                ("reason", models.TextField()),
+                (
+                    "brand",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="forced_resets", to="brands.brand"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Spend',
+            name="Spend",
             fields=[
-                ('id', models.UUIDField(default=budget_system.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('amount', budget_system.fields.MoneyField()),
-                ('spend_date', models.DateField(help_text="The day it was spent on, in the brand's time zone.")),
-                ('spend_type', models.CharField(choices=[('DAILY', 'Daily'), ('MONTHLY', 'Monthly'), ('ADJUSTMENT', 'Adjustment')], default='DAILY', help_text='Daily counts in its day and month; monthly in its month only; an adjustment may be negative.', max_length=10)),
-                ('description', models.TextField(blank=True, default='')),
-                ('source', models.CharField(max_length=60)),
-                ('key', models.CharField(blank=True, max_length=200, null=True)),
-                ('fingerprint', models.CharField(editable=False, max_length=32)),
-                ('voided_at', models.DateTimeField(blank=True, null=True)),
-                ('version', models.PositiveIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField()),
-                ('created_by', models.CharField(max_length=200)),
-                ('brand', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='spends', to='brands.brand')),
-                ('campaign', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='spends', to='campaigns.campaign')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=budget_system.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("amount", budget_system.fields.MoneyField()),
+                ("spend_date", models.DateField(help_text="The day it was spent on, in the brand's time zone.")),
+                (
+                    "spend_type",
+                    models.CharField(
+                        choices=[("DAILY", "Daily"), ("MONTHLY", "Monthly"), ("ADJUSTMENT", "Adjustment")],
+                        default="DAILY",
+                        help_text="Daily counts in its day and month; monthly in its month only; an adjustment may be negative.",
+                        max_length=10,
+                    ),
+                ),
+                ("description", models.TextField(blank=True, default="")),
+                ("source", models.CharField(max_length=60)),
+                ("key", models.CharField(blank=True, max_length=200, null=True)),
+                ("fingerprint", models.CharField(editable=False, max_length=32)),
+                ("voided_at", models.DateTimeField(blank=True, null=True)),
+                ("version", models.PositiveIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField()),
+                ("created_by", models.CharField(max_length=200)),
+                (
+                    "brand",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="spends",
+                        to="brands.brand",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="spends",
+                        to="campaigns.campaign",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='SpendRevision',
+            name="SpendRevision",
             fields=[
-                ('id', models.UUIDField(default=budget_system.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField()),
-                ('amount', budget_system.fields.MoneyField()),
-                ('spend_date', models.DateField()),
-                ('spend_type', models.CharField(choices=[('DAILY', 'Daily'), ('MONTHLY', 'Monthly'), ('ADJUSTMENT', 'Adjustment')], max_length=10)),
-                ('description', models.TextField(blank=True, default='')),
-                ('voided_at', models.DateTimeField(null=True)),
-                ('replaced_at', models.DateTimeField()),
-                ('replaced_by', models.CharField(max_length=200)),
-                ('reason', models.TextField()),
-                ('spend', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='spending.spend')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=budget_system.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("version", models.PositiveIntegerField()),
+                ("amount", budget_system.fields.MoneyField()),
+                ("spend_date", models.DateField()),
+                (
+                    "spend_type",
+                    models.CharField(
+                        choices=[("DAILY", "Daily"), ("MONTHLY", "Monthly"), ("ADJUSTMENT", "Adjustment")],
+                        max_length=10,
+                    ),
+                ),
+                ("description", models.TextField(blank=True, default="")),
+                ("voided_at", models.DateTimeField(null=True)),
+                ("replaced_at", models.DateTimeField()),
+                ("replaced_by", models.CharField(max_length=200)),
+                ("reason", models.TextField()),
+                (
+                    "spend",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="revisions", to="spending.spend"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='BudgetPeriod',
+            name="BudgetPeriod",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('scope_id', models.UUIDField(help_text="The campaign's id, or the brand's where there is no campaign.")),
-                ('kind', models.CharField(choices=[('D', 'Day'), ('M', 'Month'), ('L', 'Lifetime')], max_length=1)),
-                ('starts_on', models.DateField()),
-                ('budget', budget_system.fields.MoneyField(help_text='The budget in force. Empty: no limit.', null=True)),
-                ('posted', budget_system.fields.MoneyField(default=0, help_text='The sum of the ledger.')),
-                ('reserved', budget_system.fields.MoneyField(default=0, help_text='Authorised and not settled yet.')),
-                ('forgiven', budget_system.fields.MoneyField(default=0, help_text='What a forced reset no longer counts.')),
-                ('used', models.GeneratedField(db_persist=True, expression=django.db.models.expressions.CombinedExpression(models.F('posted'), '-', models.F('forgiven')), output_field=budget_system.fields.MoneyField())),
-                ('turned_at', models.DateTimeField(help_text='When the beginning of this period was recorded.', null=True)),
-                ('brand', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='periods', to='brands.brand')),
-                ('campaign', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='periods', to='campaigns.campaign')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "scope_id",
+                    models.UUIDField(help_text="The campaign's id, or the brand's where there is no campaign."),
+                ),
+                ("kind", models.CharField(choices=[("D", "Day"), ("M", "Month"), ("L", "Lifetime")], max_length=1)),
+                ("starts_on", models.DateField()),
+                (
+                    "budget",
+                    budget_system.fields.MoneyField(help_text="The budget in force. Empty: no limit.", null=True),
+                ),
+                ("posted", budget_system.fields.MoneyField(default=0, help_text="The sum of the ledger.")),
+                ("reserved", budget_system.fields.MoneyField(default=0, help_text="Authorised and not settled yet.")),
+                (
+                    "forgiven",
+                    budget_system.fields.MoneyField(default=0, help_text="What a forced reset no longer counts."),
+                ),
+                (
+                    "used",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.expressions.CombinedExpression(
+                            models.F("posted"), "-", models.F("forgiven")
+                        ),
+                        output_field=budget_system.fields.MoneyField(),
+                    ),
+                ),
+                (
+                    "turned_at",
+                    models.DateTimeField(help_text="When the beginning of this period was recorded.", null=True),
+                ),
+                (
+                    "brand",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="periods",
+                        to="brands.brand",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="periods",
+                        to="campaigns.campaign",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-starts_on', 'kind'],
-                'constraints': [models.UniqueConstraint(fields=('scope_id', 'kind', 'starts_on'), name='budget_period_once'), models.CheckConstraint(condition=models.Q(('reserved__gte', 0)), name='budget_period_reserved_not_negative'), models.CheckConstraint(condition=models.Q(('forgiven__gte', 0)), name='budget_period_forgiven_not_negative'), models.CheckConstraint(condition=models.Q(('scope_id', models.F('campaign')), models.Q(('campaign', None), ('scope_id', models.F('brand'))), _connector='OR'), name='budget_period_scope_is_its_owner'), models.CheckConstraint(condition=models.Q(('posted__gte', -4000000000000), ('posted__lte', 4000000000000)), name='budget_period_posted_in_range')],
+                "ordering": ["-starts_on", "kind"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("scope_id", "kind", "starts_on"), name="budget_period_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("reserved__gte", 0)), name="budget_period_reserved_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("forgiven__gte", 0)), name="budget_period_forgiven_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("scope_id", models.F("campaign")),
+                            models.Q(("campaign", None), ("scope_id", models.F("brand"))),
+                            _connector="OR",
+                        ),
+                        name="budget_period_scope_is_its_owner",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("posted__gte", -4000000000000), ("posted__lte", 4000000000000)),
+                        name="budget_period_posted_in_range",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='spend',
-            index=models.Index(fields=['campaign', 'spend_date'], name='spend_by_campaign_day'),
+            model_name="spend",
+            index=models.Index(fields=["campaign", "spend_date"], name="spend_by_campaign_day"),
         ),
         migrations.AddConstraint(
-            model_name='spend',
-            constraint=models.UniqueConstraint(fields=('brand', 'source', 'key'), name='spend_key_once'),
+            model_name="spend",
+            constraint=models.UniqueConstraint(fields=("brand", "source", "key"), name="spend_key_once"),
         ),
         migrations.AddConstraint(
-            model_name='spend',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('spend_type', 'ADJUSTMENT'), _connector='OR'), name='spend_negative_only_as_adjustment'),
+            model_name="spend",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gte", 0), ("spend_type", "ADJUSTMENT"), _connector="OR"),
+                name="spend_negative_only_as_adjustment",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='spendrevision',
-            constraint=models.UniqueConstraint(fields=('spend', 'version'), name='spend_revision_once'),
+            model_name="spendrevision",
+            constraint=models.UniqueConstraint(fields=("spend", "version"), name="spend_revision_once"),
         ),
     ]

@@ -145,8 +145,8 @@ def test_a_voided_spend_no_longer_counts_and_cannot_be_amended() -> None:
 
 
 def test_voiding_is_audited_once_whether_or_not_there_is_a_budget() -> None:
-    for limits in ({}, {"daily_budget": None, "monthly_budget": None}):
-        story = Story(**limits)
+    for limit in ("1000", None):
+        story = Story(daily_budget=limit, monthly_budget=limit)
         spend = story.spend(story.campaign(), "10")
 
         for _ in range(2):

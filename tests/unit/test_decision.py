@@ -20,7 +20,12 @@ ZONES = [BERLIN, ZoneInfo("Pacific/Auckland"), ZoneInfo("America/New_York"), Zon
 NOON = datetime(2026, 5, 5, 10, 0, tzinfo=UTC)
 NINE_TO_FIVE = tuple((day * 86400 + 9 * 3600, day * 86400 + 17 * 3600) for day in range(7))
 
-moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))
+FIRST, LAST = date(2026, 1, 1), date(2027, 12, 31)
+moments = st.builds(
+    lambda day, second: datetime.combine(day, datetime.min.time(), UTC) + timedelta(seconds=second),
+    st.dates(FIRST, LAST),
+    st.integers(0, 86_399),
+)
 days = st.dates(date(2025, 12, 1), date(2028, 1, 31))
 amounts = st.integers(0, 200_000_000)
 weeks = st.sampled_from([None, (), NINE_TO_FIVE, ((0, 604800),), ((79200, 108000), (500000, 604800))])
