@@ -52,10 +52,12 @@ WORDS_HERE = {
 
 
 def _claims(keys: frozenset[str], preamble: Sequence[Record]) -> bool:
-    """A period above a header that has costs of campaigns, or the header that says `Currency code`."""
-    if keys.isdisjoint(_COST) or keys.isdisjoint(_CAMPAIGN):
+    """A period above a header that has campaigns and their figures, or the header that says `Currency code`."""
+    if keys.isdisjoint(_CAMPAIGN):
         return False
-    return not keys.isdisjoint(_CURRENCY) or _period_text(preamble) is not None
+    if not (keys.isdisjoint(_CURRENCY) or keys.isdisjoint(_COST)):
+        return True
+    return not keys.isdisjoint(_COST | _CURRENCY | {"impr"}) and _period_text(preamble) is not None
 
 
 def _period_text(preamble: Sequence[Record]) -> str | None:

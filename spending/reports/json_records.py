@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import IO, Any, TextIO
+from typing import IO, Any, NamedTuple, TextIO
 
 from spending.reports.columns import MAX_COLUMNS
 from spending.reports.header import Found
@@ -16,6 +16,8 @@ from spending.reports.records import MAX_CELL_CHARS, Record
 from spending.reports.text import MAX_LINE_CHARS, UnreadableReport, opened
 
 MAX_OBJECT_CHARS = MAX_LINE_CHARS
+MAX_BROKEN = 1_000
+"""After so many broken objects the file is given up: looking for the end of each takes too long."""
 _CHUNK = 1 << 16
 _MAX_DEPTH = 20
 _BEGINS = re.compile(r"[\s\ufeff]*(?:\[\s*)?\{\s*(?:\"|\}|$)|[\s\ufeff]*\[\s*\]\s*$")
@@ -40,8 +42,9 @@ class JsonSource:
         self._stream = stream
         self.encoding = encoding
         names: dict[str, None] = {}
-        for _, fields, _ in self._objects():
-            names.update(dict.fromkeys(fields))
+        for _, fields, flaw in self._objects():
+            if flaw is None:
+                names.update(dict.fromkeys(fields))
             if len(names) > MAX_COLUMNS:
                 raise UnreadableReport(f"the objects in this JSON have more than {MAX_COLUMNS:,} fields")
         if not names:
@@ -54,8 +57,11 @@ class JsonSource:
         """An object a record; a field that it lacks is an empty cell."""
         names = self._names
         for line, fields, flaw in self._objects():
+            if flaw is not None:
+                yield Record(line, list(fields.values()), flaw)
+                continue
             cells = [fields.get(name, "") for name in names]
-            if flaw is None and max(map(len, cells)) > MAX_CELL_CHARS:
+            if max(map(len, cells)) > MAX_CELL_CHARS:
                 cells = [cell[:_EXCERPT] + "…" if len(cell) > MAX_CELL_CHARS else cell for cell in cells]
                 flaw = f"a cell is longer than {MAX_CELL_CHARS:,} characters"
             yield Record(line, cells, flaw)
@@ -64,14 +70,14 @@ class JsonSource:
         """Line, fields and flaw of each object."""
         with opened(self._stream, self.encoding) as text:
             for line, found in _Scanner(text).values():
-                if isinstance(found, str):
-                    yield line, {}, found
+                if isinstance(found, _Broken):
+                    yield line, {"": found.excerpt}, found.flaw
                     continue
                 fields: dict[str, str] = {}
                 try:
                     _flatten(found, "", fields, 0)
                 except ValueError as error:
-                    yield line, {}, str(error)
+                    yield line, {"": json.dumps(found)[:_EXCERPT]}, str(error)
                 else:
                     yield line, fields, None
 
@@ -96,6 +102,13 @@ def _cell(value: object) -> str:
     return text if text.isascii() else _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+class _Broken(NamedTuple):
+    """What should have been an object."""
+
+    excerpt: str
+    flaw: str
+
+
 class _Scanner:
     """Takes objects from a text, chunk by chunk."""
 
@@ -105,10 +118,11 @@ class _Scanner:
         self._at = 0
         self._line = 1  # of the buffer's position
         self._ended = False
+        self._flaws = 0
         self._open: list[str] = []  # the brackets we are in: "[" of an array, "{" of a batch's results
         self._decode = json.JSONDecoder(parse_float=str, parse_int=str).raw_decode
 
-    def values(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    def values(self) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
         """The line of each object and the object, or what is wrong with it."""
         while (sign := self._next_sign()) is not None:
             if sign == "[" and not self._open:
@@ -118,13 +132,12 @@ class _Scanner:
             elif sign == "{":
                 yield from self._object()
             else:
-                line = self._line
+                yield self._line, self._broken("this is no JSON object")
                 self._skip_line()
-                yield line, "this is no JSON object"
         if self._open:
             raise UnreadableReport("the JSON ends before its last bracket is closed: the file is cut off; get it again")
 
-    def _object(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    def _object(self) -> Iterator[tuple[int, dict[str, Any] | _Broken]]:
         line = self._line
         self._fill(_EXCERPT)
         if "{" not in self._open and (batch := _BATCH.match(self._buffer, self._at)):
@@ -132,10 +145,19 @@ class _Scanner:
             return
         value = self._value()
         if value is None:
+            yield line, self._broken("this object is not written as JSON wants it")
             self._skip_object()
-            yield line, "this object is not written as JSON wants it"
         else:
             yield line, value
+
+    def _broken(self, flaw: str) -> _Broken:
+        """What stands here. Raises `UnreadableReport` when there is too much of the kind."""
+        self._flaws += 1
+        if self._flaws > MAX_BROKEN:
+            raise UnreadableReport(f"more than {MAX_BROKEN:,} objects in this JSON are broken: get the file again")
+        self._fill(_EXCERPT)
+        excerpt = self._buffer[self._at : self._at + _EXCERPT].split("\n", 1)[0]
+        return _Broken(excerpt.replace("\0", "\N{REPLACEMENT CHARACTER}"), flaw)
 
     def _value(self) -> dict[str, Any] | None:
         """The object that begins here, and past it; None when it is broken. Raises `UnreadableReport`."""
@@ -144,7 +166,7 @@ class _Scanner:
             try:
                 value, end = self._decode(self._buffer, self._at)
             except json.JSONDecodeError as error:
-                if there > MAX_OBJECT_CHARS or not _is_cut(error, self._buffer):
+                if there > MAX_OBJECT_CHARS or not _is_cut(error, self._buffer, self._ended):
                     return None
                 if self._ended:
                     raise UnreadableReport(
@@ -235,6 +257,7 @@ def _between(buffer: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _is_cut(error: json.JSONDecodeError, buffer: str) -> bool:
-    """Whether decoding failed because the text ended, not because of what it says."""
-    return error.msg.startswith("Unterminated string") or error.pos >= len(buffer) - _LONGEST_WORD
+def _is_cut(error: json.JSONDecodeError, buffer: str, ended: bool) -> bool:
+    """Whether decoding failed because the text, or what has been read of it, ends here; not because of what it says."""
+    end = len(buffer.rstrip()) if ended else len(buffer) - _LONGEST_WORD
+    return error.msg.startswith("Unterminated string") or error.pos >= end

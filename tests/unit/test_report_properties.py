@@ -97,7 +97,7 @@ def test_no_two_platforms_claim_the_same_file(name: str) -> None:
 @given(
     st.binary(max_size=300), st.sampled_from([b"", b"PK\x03\x04", b"\x1f\x8b\x08", b"{", b'[{"', b"\xff\xfe", b'{"a":'])
 )
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_random_bytes_are_read_or_refused(content: bytes, start: bytes) -> None:
     with suppress(UnreadableReport):
         detect(io.BytesIO(start + content))
@@ -120,6 +120,7 @@ def test_damaged_files_are_read_or_refused_and_no_line_is_lost(name: str, data: 
 
 
 @given(st.lists(st.sampled_from(['{"a":', "1", "{", "}", "[", "]", ",", '"', "\n", '{"results":[', '{"b":"x"}', "\\"])))
+@settings(deadline=None)
 def test_pieces_of_json_are_read_or_refused(pieces: list[str]) -> None:
     with suppress(UnreadableReport):
         read(('{"campaign.id":"1","metrics.cost_micros":1,"segments.date":"2026-09-01"}\n' + "".join(pieces)).encode())
