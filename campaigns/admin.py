@@ -26,11 +26,10 @@ from budget_system.admin.ui import (
     DropdownFilter,
     Switch,
 )
-from budget_system.admin.week import WeekInline, save_week
-from budget_system.errors import Refused
+from budget_system.admin.week import WeekInline, rows_of
 from campaigns.holds import Hold
 from campaigns.models import Campaign, Override, StateChange
-from campaigns.services import INPUTS, clean_inputs
+from campaigns.services import INPUTS
 from enforcement import services
 from enforcement.explain import local_text
 from enforcement.services import Cause
@@ -184,34 +183,25 @@ class CampaignAdmin(CampaignActions):
         return campaign
 
     def change(self, request: HttpRequest, obj: Campaign, form: Any, now: datetime) -> None:
-        """The inputs. The schedule follows in `save_related`, with the version that this leaves."""
-        version, changes = form.cleaned_data["expected_version"], form.changes(INPUTS)
-        if changes:
-            cleaned = clean_inputs(changes)
-            verdict = services.change_campaign(
-                obj.pk, changes, actor=actor_of(request), now=now, expected_version=version
-            )
-            version += any(getattr(obj, name) != value for name, value in cleaned.items())
-            obj.refresh_from_db()
-            self.say(request, f"“{obj}” was changed. {now_text(verdict)}")
-            self._warn(request, obj)
-        form.version_now = version
+        """Inputs and schedule are one use case, which `save_related` calls: only there both are at hand."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        weeks = [formset for formset in formsets if formset.has_changed()]
-        if weeks:
-            self._save_week(request, form, weeks[0])
-        elif change and not form.changes(INPUTS):
-            self.say(request, f"Nothing was changed in “{form.instance}”.", messages.INFO)
-
-    def _save_week(self, request: HttpRequest, form: Any, week: Any) -> None:
-        try:
-            verdict = save_week(form.instance, week, form.version_now, actor=actor_of(request), now=clock.now())
-        except Refused as error:
-            if form.changes(INPUTS):
-                error.message = f"The other changes were saved, the schedule was not: {error.message}"
-            raise
-        self.say(request, f"The schedule of “{form.instance}” was changed. {now_text(verdict)}")
+        if not change:
+            return
+        campaign, changes = form.instance, form.changes(INPUTS)
+        weeks = [rows_of(formset) for formset in formsets if formset.has_changed()]
+        if not changes and not weeks:
+            self.say(request, f"Nothing was changed in “{campaign}”.", messages.INFO)
+            return
+        verdict = services.change_campaign(
+            campaign.pk, changes, rows=weeks[0] if weeks else None, actor=actor_of(request), now=clock.now(),
+            expected_version=form.cleaned_data["expected_version"],
+        )  # fmt: skip
+        campaign.refresh_from_db()
+        what = "" if changes else "The schedule of "
+        self.say(request, f"{what}“{campaign}” was changed. {now_text(verdict)}")
+        if changes:
+            self._warn(request, campaign)
 
     def _warn(self, request: HttpRequest, campaign: Campaign) -> None:
         if campaign.daily_budget is not None and campaign.monthly_budget is not None:

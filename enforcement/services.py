@@ -390,8 +390,12 @@ def change_campaign(
     now: datetime,
     reason: str = "",
     expected_version: int | None = None,
+    rows: Sequence[ScheduleRow] | None = None,
 ) -> Verdict:
-    """Change name, platform, platform id, budgets or flight (start_date, end_date) of a campaign; acts at once."""
+    """Change name, platform, platform id, budgets or flight (start_date, end_date) of a campaign; acts at once.
+
+    With `rows`, its schedule becomes exactly these in the same transaction.
+    """
     campaign = _lock_campaign(campaign_id, now, expected_version)
     _current(campaign)
     cleaned = campaigns.clean_inputs(changes)
@@ -408,8 +412,13 @@ def change_campaign(
             campaign, "change campaign", brand_id=campaign.brand_id, actor=actor, now=now, before=before, after=after,
             reason=reason,
         )  # fmt: skip
-    budgets = {"daily_budget", "monthly_budget", "lifetime_budget"} & set(after)
-    return _one(campaign, cause=Cause.BUDGET if budgets else Cause.SETTINGS, actor=actor, now=now)
+    if rows is not None:
+        _change_schedule(campaign, lambda: scheduling.replace_rows(campaign, rows, now), actor=actor, now=now)
+    if {"daily_budget", "monthly_budget", "lifetime_budget"} & set(after):
+        cause = Cause.BUDGET
+    else:
+        cause = Cause.SETTINGS if after else Cause.SCHEDULE
+    return _one(campaign, cause=cause, actor=actor, now=now)
 
 
 def _check_campaign(campaign: Campaign) -> None:
@@ -608,6 +617,11 @@ def remove_window(schedule_id: UUID, *, actor: str, now: datetime) -> Verdict:
 
 def _schedule_changed(campaign: Campaign, change: Callable[[], None], *, actor: str, now: datetime) -> Verdict:
     _current(campaign)
+    _change_schedule(campaign, change, actor=actor, now=now)
+    return _one(campaign, cause=Cause.SCHEDULE, actor=actor, now=now)
+
+
+def _change_schedule(campaign: Campaign, change: Callable[[], None], *, actor: str, now: datetime) -> None:
     before = scheduling.describe(scheduling.rows_of(campaign))
     change()
     after = scheduling.describe(scheduling.rows_of(campaign))
@@ -616,4 +630,3 @@ def _schedule_changed(campaign: Campaign, change: Callable[[], None], *, actor: 
             campaign, "change schedule", brand_id=campaign.brand_id, actor=actor, now=now,
             before={"windows": before}, after={"windows": after},
         )  # fmt: skip
-    return _one(campaign, cause=Cause.SCHEDULE, actor=actor, now=now)

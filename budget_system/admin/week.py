@@ -1,15 +1,12 @@
 """A campaign's week as rows on its page: all of them are saved by one call, or none."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest
 
 from budget_system.admin.ui import InlineFormSet, TabularInline
-from campaigns.holds import Verdict
 from campaigns.models import Campaign
-from enforcement import services
 from scheduling.models import Schedule
 from scheduling.services import ScheduleRow
 from scheduling.windows import InvalidWindow, Window, check_window
@@ -65,10 +62,9 @@ class WeekInline(TabularInline[Schedule, Campaign]):
         return super().get_queryset(request).select_related("campaign__brand")
 
 
-def save_week(campaign: Campaign, formset: Any, version: int, *, actor: str, now: datetime) -> Verdict:
-    """Hand the rows that are to be there to the one use case."""
-    rows = [row_of(form.cleaned_data) for form in formset.forms if _is_kept(form)]
-    return services.replace_week(campaign.pk, rows, actor=actor, now=now, expected_version=version)
+def rows_of(formset: Any) -> list[ScheduleRow]:
+    """The rows that are to be there."""
+    return [row_of(form.cleaned_data) for form in formset.forms if _is_kept(form)]
 
 
 def _is_kept(form: Any) -> bool:

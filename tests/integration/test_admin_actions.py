@@ -351,22 +351,23 @@ def test_rows_of_the_week_are_added_and_removed(story: Story, ann: Person) -> No
     assert not any(row.startswith("Monday") for row in rows)
 
 
-def test_a_week_that_was_saved_after_the_inputs_says_so_when_it_is_refused(
+def test_inputs_and_week_are_saved_together_or_not_at_all(
     story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a = story.campaign()
-    real = services.replace_week
+    real = services.change_campaign
 
     def somebody_was_faster(*args: object, **kwargs: object) -> object:
-        services.change_campaign(a.pk, {"daily_budget": "9"}, actor=TESTER, now=story.now)
+        real(a.pk, {"daily_budget": "9"}, actor=TESTER, now=story.now)
         return real(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(services, "replace_week", somebody_was_faster)
+    monkeypatch.setattr(services, "change_campaign", somebody_was_faster)
     response = ann.sends("campaigns_campaign_change", a.pk, **{"name": "B", "schedules-1-end_time": "11:00"})
 
-    assert "The other changes were saved, the schedule was not" in errors_of(response)["__all__"][0]
-    assert Campaign.objects.get(pk=a.pk).name == "B"
-    assert Schedule.objects.get(day_of_week=1).end_time.hour == 0
+    assert "changed by somebody else" in errors_of(response)["__all__"][0]
+    a.refresh_from_db()
+    assert (a.name, str(a.daily_budget)) == ("A", "9.000000")
+    assert a.schedules.filter(end_time="11:00").count() == 0
 
 
 def test_windows_are_added_changed_and_removed_one_by_one(story: Story, ann: Person) -> None:
