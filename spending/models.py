@@ -100,8 +100,12 @@ class BudgetPeriod(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     scope_id = models.UUIDField(help_text="The campaign's id, or the brand's where there is no campaign.")
-    brand = models.ForeignKey(Brand, models.PROTECT, related_name="periods", db_index=False)
-    campaign = models.ForeignKey(Campaign, models.PROTECT, null=True, related_name="periods", db_index=False)
+    # No foreign keys in the database: the ledger writes these rows by joining brands and campaigns, and their checks
+    # would be half the cost of an import.
+    brand = models.ForeignKey(Brand, models.PROTECT, related_name="periods", db_index=False, db_constraint=False)
+    campaign = models.ForeignKey(
+        Campaign, models.PROTECT, null=True, related_name="periods", db_index=False, db_constraint=False
+    )
     kind = models.CharField(max_length=1, choices=PeriodKind.choices)
     starts_on = models.DateField()
     budget = MoneyField(null=True, help_text="The budget in force. Empty: no limit.")
