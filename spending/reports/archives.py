@@ -6,6 +6,7 @@ can claim to hold far more than a disk does.
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,7 +18,11 @@ MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 """A report of half a million rows is a fifth of this."""
 _Packed = IO[bytes] | gzip.GzipFile
 _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b"
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+_DAMAGED = (
+    # What the standard library raises, by experience, for archives with bytes changed.
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError, LookupError, OverflowError),
+)
 _HIDDEN = ("__MACOSX/", ".DS_Store")  # what macOS adds
 _WORKBOOK = (
     "this is an Excel workbook: save it as CSV (UTF-8), or export the report again as CSV (TikTok, Meta and Google "
@@ -52,7 +57,7 @@ def _only_file(members: Sequence[zipfile.ZipInfo]) -> tuple[zipfile.ZipInfo | No
     """The report among the members, or what is wrong."""
     if any(member.filename == "[Content_Types].xml" for member in members):
         return None, _WORKBOOK
-    files = [one for one in members if not one.is_dir() and not one.filename.startswith(_HIDDEN)]
+    files = [one for one in members if not one.filename.endswith("/") and not one.filename.startswith(_HIDDEN)]
     if len(files) != 1:
         return (
             None,
@@ -60,6 +65,8 @@ def _only_file(members: Sequence[zipfile.ZipInfo]) -> tuple[zipfile.ZipInfo | No
         )
     if files[0].flag_bits & 1:
         return None, "this zip archive is encrypted: unpack it and send the report in it"
+    if files[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return None, "this zip archive is packed in an unusual way: unpack it and send the report in it"
     if files[0].file_size > MAX_UNPACKED_BYTES:
         return None, _too_large()
     return files[0], ""

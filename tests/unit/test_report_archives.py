@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import random
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -76,3 +78,24 @@ def test_a_zip_that_understates_its_size_is_damaged() -> None:
 
     with pytest.raises(UnreadableReport):
         count(bytes(content))
+
+
+def test_archives_with_bytes_changed_are_read_or_refused() -> None:
+    dice = random.Random(7)
+    for pack in (gzip.compress(PLAIN * 3), zipped({"a.csv": PLAIN * 3})):
+        for _ in range(1_500):
+            content = bytearray(pack)
+            for _ in range(dice.randint(1, 3)):
+                content[dice.randrange(len(content))] = dice.choice([0, 1, 8, 0x50, 0xFF, dice.randrange(256)])
+            with suppress(UnreadableReport):
+                count(bytes(content))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_unusual_way_of_packing_is_refused(method: int) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("a.csv", PLAIN)
+
+    with pytest.raises(UnreadableReport, match="packed in an unusual way"):
+        count(file.getvalue())
