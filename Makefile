@@ -14,7 +14,7 @@ READY = @python="$(PYTHON)"; command -v "$$python" >/dev/null || \
 	exec "$$python" tools/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-data shell migrate makemigrations test test-fast bench lint format typecheck lock clean
+.PHONY: help run demo-data shell migrate makemigrations test test-faults test-fast bench lint format typecheck lock clean
 
 ##@ Use it
 
@@ -31,6 +31,9 @@ shell: ## A Python shell on the demo's database
 
 test: ## All checks and the whole suite on PostgreSQL and SQLite [LABEL=a path or a word in names]
 	$(READY) test -m tools.test $(LABEL)
+
+test-faults: ## The long runs: more processes, more kills, longer walks, on PostgreSQL
+	$(READY) test -m tools.servers -- pytest -m faults --timeout 900 tests
 
 test-fast: ## The suite on SQLite only, up to the first failure [LABEL=...]
 	$(READY) test -m tools.test --fast $(LABEL)

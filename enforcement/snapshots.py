@@ -147,7 +147,20 @@ def _read(row: Sequence[Any], brands: dict[str, _Brand]) -> Snapshot | Undecidab
             brand = brands[row[1]] = _brand(*row[17:24])
         return Snapshot(row[0], row[1], row[2], _facts(brand, row), holds.from_text(row[3]), row[4])
     except (ValueError, ZoneInfoNotFoundError) as error:
-        return Undecidable(row[0], row[1], str(error))
+        return _stopped(row) or Undecidable(row[0], row[1], str(error))
+
+
+def _stopped(row: Sequence[Any]) -> Snapshot | None:
+    """What a person has stopped stays stopped, and can be stopped, although the rest of it cannot be read."""
+    stops = (Scope.BRAND,) * bool(row[19]) + (Scope.CAMPAIGN,) * bool(row[5])
+    paused = bool(row[6]) and row[7] is None
+    try:
+        held = holds.from_text(row[3])
+    except ValueError:
+        return None
+    if not stops and not paused:
+        return None
+    return Snapshot(row[0], row[1], row[2], Facts(zone("UTC"), date.min, stops, paused), held, row[4])
 
 
 def _brand(

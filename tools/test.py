@@ -77,15 +77,15 @@ def django_steps(postgres_url: str) -> list[Step]:
 
 
 def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
-    """The whole suite on PostgreSQL, and once more on SQLite, which the demo runs on."""
+    """The whole suite on PostgreSQL, and once more on SQLite, which the demo runs on; without the long runs."""
     chosen = selection(labels)
     on_sqlite = chosen or [directory for directory in ON_SQLITE if (ROOT / directory).is_dir()]
     pytest = [sys.executable, "-m", "pytest"]
     return [
-        Step("pytest on PostgreSQL", [*pytest, *chosen], may_be_empty=bool(labels)),
+        Step("pytest on PostgreSQL", [*pytest, "-m", "not faults", *chosen], may_be_empty=bool(labels)),
         Step(
             "pytest on SQLite",
-            [*pytest, "-m", "not postgres", *on_sqlite],
+            [*pytest, "-m", "not postgres and not faults", *on_sqlite],
             {"DATABASE_URL": sqlite_url},
             may_be_empty=True,
         ),
