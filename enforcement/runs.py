@@ -10,8 +10,8 @@ from budget_system.errors import Refused
 from enforcement.models import Run, RunKind
 
 LEASE = timedelta(seconds=55)
-"""A run that is unfinished after this counts as lost, so that the tick after a kill -9 takes over. If it was only slow, the
-two run beside each other, which is harmless: every evaluation is under its brand's lock and writes only what differs."""
+"""A run that is unfinished after this counts as lost, so that the tick after a kill -9 takes over. If it was only slow,
+two run beside each other, which is harmless: all evaluation is under the brand's lock and writes only what differs."""
 KEPT_FOR = timedelta(days=30)
 
 

@@ -10,6 +10,7 @@ from tools.environment import for_tests
 os.environ.update(for_tests())
 
 import django
+import hypothesis
 import pytest
 from django.conf import settings
 from pytest_django import DjangoDbBlocker
@@ -17,6 +18,10 @@ from pytest_django import DjangoDbBlocker
 # Production serves static files that collectstatic has named by their content. Tests use them as they lie.
 settings.STATIC_ROOT = None
 settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
 
 # Conftests further down may import models.
 django.setup()

@@ -99,7 +99,7 @@ def test_no_task_is_lost_with_its_worker_and_none_is_handed_out_twice(name: str,
 
 
 def test_the_limits_of_time_stand_in_the_one_order_in_which_they_work() -> None:
-    """The run of a killed child is closed by the next minute's tick; the message of a killed worker comes back later."""
+    """A killed child's run is closed by the next minute's tick; a killed worker's message comes back later."""
     options = app.conf.broker_transport_options
 
     assert options == {"visibility_timeout": 300, "unacked_restore_interval": 5, "unacked_restore_throttle": 1}
