@@ -185,12 +185,17 @@ def _move(cursor: CursorWrapper, moves: Sequence[Move]) -> list[tuple[Any, ...]]
 
 
 # The budget is read here, in a statement that begins after the brand was locked: what was read before may be old.
+# It is looked up by key: joined, it makes the planner read all campaigns for a batch of some hundred.
 _ROWS = """
-    SELECT v.scope_id, v.brand_id, c.id, v.kind, v.starts_on,
-        CASE WHEN c.id IS NULL THEN CASE v.kind WHEN 'D' THEN b.daily_budget ELSE b.monthly_budget END
-             ELSE CASE v.kind WHEN 'D' THEN c.daily_budget WHEN 'M' THEN c.monthly_budget ELSE c.lifetime_budget END
-        END, v.amount, 0, 0
-    FROM v JOIN brands_brand b ON b.id = v.brand_id LEFT JOIN campaigns_campaign c ON c.id = v.scope_id
+    SELECT v.scope_id, v.brand_id, NULLIF(v.scope_id, v.brand_id), v.kind, v.starts_on,
+        CASE WHEN v.scope_id = v.brand_id THEN (
+            SELECT CASE v.kind WHEN 'D' THEN b.daily_budget ELSE b.monthly_budget END
+            FROM brands_brand b WHERE b.id = v.brand_id
+        ) ELSE (
+            SELECT CASE v.kind WHEN 'D' THEN c.daily_budget WHEN 'M' THEN c.monthly_budget ELSE c.lifetime_budget END
+            FROM campaigns_campaign c WHERE c.id = v.scope_id
+        ) END, v.amount, 0, 0
+    FROM v
 """
 
 
