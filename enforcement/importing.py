@@ -26,7 +26,7 @@ from spending.importing import (
     UnreadableFile,
 )
 from spending.models import SpendType
-from spending.reports import plain_csv
+from spending.reports import formats, plain_csv
 from spending.services import Outcome, SpendRow
 
 BATCH = 5_000
@@ -52,13 +52,14 @@ def import_spend(
     rejects: TextIO | None = None,
     progress: Progress = _silent,
 ) -> ImportReport:
-    """Import a seekable CSV file. All rejected lines are written to `rejects`.
+    """Import a seekable file: a platform's export or a plain CSV. All rejected lines are written to `rejects`.
 
     Raises UnreadableFile for a file that cannot be read, Refused for options that make no sense.
     """
     try:
         with _no_search_for_cycles():
-            intake = Intake(plain_csv.parse(stream, options.checked().reading), options)
+            report = formats.parse(stream, options.checked().format, options.reading)
+            intake = Intake(report, options.told(report.format))
             _Posting(intake, actor=actor, now=now, dry_run=dry_run, progress=progress).run()
             return intake.finish(rejects)
     except plain_csv.UnreadableReport as error:
@@ -126,8 +127,8 @@ class _Posting:
 
     def _create_campaign(self, brand_id: UUID, target: CampaignTarget) -> None:
         inputs = {"name": target.name, "external_id": target.external_id}
-        if self.options.platform:
-            inputs["platform"] = self.options.platform
+        if self.options.created_on:
+            inputs["platform"] = self.options.created_on
         try:
             campaign = create_campaign(brand_id, inputs, actor=self.actor, now=self.now)
         except Refused as error:

@@ -9,12 +9,11 @@ of these lines cannot be read, none of them is taken: a part of a day would late
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple, TextIO
-from unicodedata import normalize
 from uuid import UUID
 
 from django.db import connection
@@ -29,10 +28,10 @@ from campaigns.holds import Hold
 from campaigns.models import Campaign, Platform
 from spending.models import Spend, SpendType
 from spending.reports import plain_csv
-from spending.reports.days import InvalidDay, read_day
 from spending.reports.plain_csv import Report
 from spending.reports.rejects import RejectWriter
 from spending.reports.rows import Reject, ReportRow
+from spending.reports.shapes import Format
 from spending.services import Outcome
 
 MAX_LINES = 500_000
@@ -42,6 +41,13 @@ KEPT = 1_000
 _CHUNK = 5_000
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _CSV = plain_csv.Options()
+_PLATFORMS = {
+    Format.GOOGLE_ADS: Platform.GOOGLE.value,
+    Format.GOOGLE_ADS_API: Platform.GOOGLE.value,
+    Format.META_ADS: Platform.META.value,
+    Format.MICROSOFT_ADS: Platform.MICROSOFT.value,
+    Format.TIKTOK_ADS: Platform.TIKTOK.value,
+}
 
 
 class UnreadableFile(Refused):
@@ -55,8 +61,11 @@ class ImportOptions:
     """What the person who imports says about the file and about what is new in it."""
 
     reading: plain_csv.Options = _CSV
-    source: str = "csv"
-    """Names where the figures come from. The same source again corrects its earlier figures, never another's."""
+    format: Format | None = None
+    """None: told from the file."""
+    source: str = ""
+    """Names where the figures come from. The same source again corrects its earlier figures, never another's. Empty:
+    named after the format."""
     brand_id: UUID | None = None
     """All rows are this brand's. None: the account column names the brand, or else the campaign id is enough."""
     platform: str = ""
@@ -72,7 +81,7 @@ class ImportOptions:
 
     def checked(self) -> "ImportOptions":
         """These options; Refused when one of them makes no sense."""
-        if not _SOURCE.fullmatch(self.source):
+        if self.source and not _SOURCE.fullmatch(self.source):
             raise Refused(
                 f"“{self.source}” is not a source: use up to 40 small letters, digits, - and _.", field="source"
             )
@@ -81,6 +90,16 @@ class ImportOptions:
         if self.currency is not None and not money.is_currency(self.currency):
             raise Refused(f"“{self.currency}” is not an ISO 4217 currency code, such as USD.", field="currency")
         return self
+
+    def told(self, format: Format) -> "ImportOptions":
+        """These options, for a file that turned out to be of this format."""
+        source = self.source or ("csv" if format is Format.PLAIN else format.value)
+        return replace(self, format=format, source=source)
+
+    @property
+    def created_on(self) -> str:
+        """The platform on which campaigns are created; empty: the default."""
+        return self.platform or (_PLATFORMS.get(self.format, "") if self.format else "")
 
     @property
     def spend_source(self) -> str:
@@ -136,6 +155,9 @@ class ImportReport:
     totals_agree: bool | None = None
     """Whether such a line equals the sum of all rows; None when there is nothing to compare."""
     dry_run: bool = False
+    format: Format = Format.PLAIN
+    incomplete: bool = False
+    """The file says of itself that figures may still change."""
 
     @property
     def paused(self) -> int:
@@ -428,6 +450,8 @@ class Intake:
         self.result.rows = tally.rows + tally.rejects
         self.result.total_lines = len(tally.totals)
         self.result.totals_agree = tally.totals_agree
+        self.result.format = self.report.format
+        self.result.incomplete = bool(self.report.incomplete)
 
     def _take(self, row: ReportRow) -> None:
         target = self._matcher.found[row.account, row.campaign_id, row.campaign_name]
@@ -473,21 +497,13 @@ class Intake:
 
     def _spoil(self, unread: Iterable[Reject]) -> None:
         """Where a line could not be read but its campaign and day can be told, that day is incomplete."""
-        columns, width = self.report.columns, len(self.report.header)
         for reject in unread:
-            cells = reject.raw
-            if len(cells) != width:
+            place = self.report.place(reject)
+            if place is None:
                 continue
-            where = (columns.account, columns.campaign_id, columns.campaign_name)
-            label = _Labels(
-                *(None if index is None else normalize("NFC", cells[index].strip()) or None for index in where)
-            )
-            target = self._matcher.found.get(label)
+            target = self._matcher.found.get(_Labels(place.account, place.campaign_id, place.campaign_name))
             if isinstance(target, CampaignTarget):
-                try:
-                    target.spoiled.setdefault(read_day(cells[columns.day], self.report.day_format), reject.line)
-                except InvalidDay:
-                    continue
+                target.spoiled.setdefault(place.day, reject.line)
 
     # -- Accounting
 

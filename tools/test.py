@@ -23,7 +23,8 @@ from tools.bootstrap import ROOT
 from tools.processes import UnableToStart
 
 BIN = Path(sys.executable).parent
-ON_SQLITE = ("tests/unit", "tests/flows", "tests/integration")
+ON_SQLITE = ("tests/unit/test_decision.py", "tests/flows", "tests/integration")
+"""What touches a database, and the decision; the rest of the unit tests would only do the same again."""
 NO_TESTS = 5  # pytest's exit code
 
 
@@ -79,7 +80,7 @@ def django_steps(postgres_url: str) -> list[Step]:
 def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
     """The whole suite on PostgreSQL, and once more on SQLite, which the demo runs on; without the long runs."""
     chosen = selection(labels)
-    on_sqlite = chosen or [directory for directory in ON_SQLITE if (ROOT / directory).is_dir()]
+    on_sqlite = chosen or ON_SQLITE
     pytest = [sys.executable, "-m", "pytest"]
     return [
         Step("pytest on PostgreSQL", [*pytest, "-m", "not faults", *chosen], may_be_empty=bool(labels)),
@@ -181,7 +182,8 @@ def choose(arguments: argparse.Namespace, labels: Sequence[str], postgres_url: s
     """The steps that the command line asks for."""
     tests = pytest_steps(sqlite_url, labels)
     if arguments.fast:
-        return [Step(tests[1].name, [*tests[1].command, "--exitfirst"], tests[1].environment)]
+        everything = [] if labels else ["tests"]
+        return [Step(tests[1].name, [*tests[1].command, *everything, "--exitfirst"], tests[1].environment)]
     every = tests if labels else [*code_steps(), *django_steps(postgres_url), *tests]
     if not arguments.only:
         return every

@@ -1,6 +1,7 @@
 """Importing a report: every line is accounted for, the same again changes nothing, and a newer one corrects."""
 
 import io
+import zipfile
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -293,8 +294,12 @@ def test_a_file_that_is_none_is_refused_as_a_whole() -> None:
 
     with pytest.raises(UnreadableFile, match="the file is empty"):
         import_spend(io.BytesIO(b""), ImportOptions(), actor=ACTOR, now=story.now)
+    workbook = io.BytesIO()
+    with zipfile.ZipFile(workbook, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
     with pytest.raises(UnreadableFile, match="Excel workbook"):
-        import_spend(io.BytesIO(b"PK\x03\x04" + b"\0" * 99), ImportOptions(), actor=ACTOR, now=story.now)
+        import_spend(workbook, ImportOptions(), actor=ACTOR, now=story.now)
 
 
 def test_options_that_make_no_sense_are_refused() -> None:

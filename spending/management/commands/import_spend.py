@@ -19,6 +19,7 @@ from spending.importing import ImportOptions, ImportReport
 from spending.reports import days, numbers, plain_csv
 from spending.reports.columns import OPTIONS, Named
 from spending.reports.header import DELIMITERS
+from spending.reports.shapes import Format
 
 SHOWN = 20
 IN_MEMORY = 16 * 1024 * 1024
@@ -26,9 +27,9 @@ IN_MEMORY = 16 * 1024 * 1024
 
 class Command(BaseCommand):
     help = (
-        "Import a CSV report of spend: a row per campaign and day. Rows that repeat campaign and day are added up. The "
-        "same file again changes nothing; a newer one corrects. Exit code 1 when the file cannot be read, and with "
-        "--strict also when rows were rejected."
+        "Import a report of spend: an export of Google Ads, Meta, Microsoft or TikTok, or a plain CSV with a row per "
+        "campaign and day. Rows that repeat campaign and day are added up. The same file again changes nothing, a newer"
+        " one corrects. Exit code 1 when the file cannot be read, and with --strict also when rows were rejected."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         whose = parser.add_argument_group("whose rows these are")
         whose.add_argument("--brand", help="All rows are this brand's (name or id). Else the account column says.")
         whose.add_argument("--platform", type=str.upper, choices=Platform.values, help="Only campaigns of it.")
-        whose.add_argument("--source", default="csv", help="Where the figures come from, such as google. Default: csv.")
+        whose.add_argument("--source", default="", help="Where the figures come from. Default: the kind of report.")
         whose.add_argument("--currency", type=str.upper, help="For rows without one. Default: the brand's.")
         whose.add_argument("--create-campaigns", action="store_true", help="Create campaigns that are not known.")
         whose.add_argument("--create-brands", action="store_true", help="Create brands that are not known.")
@@ -52,6 +53,8 @@ class Command(BaseCommand):
             help = "Its name or number; '' for none."
             written.add_argument(option, dest=f"column_{role}", metavar="COLUMN", help=help)
         written.add_argument("--campaign-column", metavar="COLUMN", help="The same as --campaign-id-column.")
+        kinds = [kind.value for kind in Format]
+        written.add_argument("--format", choices=kinds, help="The kind of report. Default: told from the file.")
         written.add_argument("--day-format", choices=days.DAY_FORMATS)
         written.add_argument("--amount-format", choices=numbers.AMOUNT_FORMATS)
         written.add_argument("--delimiter", help=r"One of , ; | or \t.")
@@ -85,6 +88,10 @@ class Command(BaseCommand):
             write(line)
         for currency, total in sorted(report.totals.items()):
             write(f"{report.first_day} to {report.last_day}: {money.display_text(total, currency)} {currency}")
+        if report.format is not Format.PLAIN:
+            write(f"Read as a report of the kind {report.format.value}.")
+        if report.incomplete:
+            write("The file says that its figures may be incomplete; import it again later.")
         if report.totals_agree is not None:
             verdict = "equals the sum of the rows" if report.totals_agree else "differs from the sum of the rows"
             write(f"The file's own total {verdict}.")
@@ -128,6 +135,7 @@ def _import_options(options: dict[str, Any]) -> ImportOptions:
     )
     return ImportOptions(
         reading=reading,
+        format=Format(options["format"]) if options["format"] else None,
         source=options["source"],
         brand_id=find_brand(options["brand"]).pk if options["brand"] else None,
         platform=options["platform"] or "",
