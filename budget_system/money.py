@@ -66,6 +66,11 @@ def is_currency(code: str) -> bool:
     return code in moneyed.CURRENCIES
 
 
+def percent_used(used: Decimal, budget: Decimal) -> int:
+    """Rounded down, so that 99.99 of 100.00 is not shown as used up. The budget is not 0."""
+    return max(0, int(used * 100 // budget))
+
+
 def exact_text(amount: Decimal, currency: str) -> str:
     """The amount as exchanged in JSON and CSV: the currency's decimals, more only where they are not zero."""
     text = f"{amount:.6f}"

@@ -66,11 +66,6 @@ def right(text: object) -> SafeString:
     return format_html('<span class="block text-right whitespace-nowrap">{}</span>', text)
 
 
-def percent(used: Decimal, budget: Decimal) -> int:
-    """Rounded down, so that 99.99 of 100.00 is not shown as used up."""
-    return max(0, int(used * 100 // budget))
-
-
 def use_text(used: Decimal, budget: Decimal | None, currency: str) -> str:
     """“82.40 of 100.00 EUR · 82 %”."""
     return " ".join(_use_parts(used, budget, currency))
@@ -83,7 +78,7 @@ def _use_parts(used: Decimal, budget: Decimal | None, currency: str) -> tuple[st
     of = f"{spent} of {amount(budget, currency)}"
     if budget == 0:
         return of, "· nothing may be spent"
-    share = percent(used, budget)
+    share = money.percent_used(used, budget)
     return of, f"· {share} % · used up" if share >= 100 else f"· {share} %"
 
 
@@ -95,7 +90,7 @@ def use_bar(used: Decimal, budget: Decimal | None, currency: str, forgiven: Deci
     text = format_html_join(" ", '<span class="inline-block whitespace-nowrap">{}</span>', ((part,) for part in parts))
     if budget is None:
         return stacked(text)
-    share = 100 if budget == 0 else min(percent(used, budget), 100)
+    share = 100 if budget == 0 else min(money.percent_used(used, budget), 100)
     tone = BAD if share >= 100 else WARN if share >= NEARLY_USED_UP else GOOD
     bar = format_html(
         '<span class="block bg-base-200 dark:bg-base-700 h-1.5 mt-1 overflow-hidden rounded-default w-full">'

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from brands.models import Brand
 from brands.periods import local_date
-from budget_system.money import display_text
+from budget_system.money import display_text, percent_used
 from campaigns.models import Campaign
 from spending.models import BudgetPeriod, PeriodKind
 
@@ -25,7 +25,7 @@ def _line(brand: Brand, now: datetime) -> tuple[str, ...]:
         brand=brand, kind=PeriodKind.DAY, starts_on=local_date(brand.zone, now)
     )
     used = today.values_list("used", flat=True).first() or Decimal(0)
-    share = f"{used / brand.daily_budget:.0%}" if brand.daily_budget else "no limit"
+    share = f"{percent_used(used, brand.daily_budget)} %" if brand.daily_budget else "no limit"
     reasons = Counter(
         campaign.holds[0].label.lower() if campaign.holds else ""
         for campaign in Campaign.objects.current().filter(brand=brand)

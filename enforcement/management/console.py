@@ -69,7 +69,7 @@ class JobCommand(BaseCommand):
             brand_id = find_brand(options["brand"]).pk if options["brand"] else None
             self.do(self.job, brand_id, dry_run=options["dry_run"])
 
-    def do(self, job: jobs.Job, brand_id: UUID | None, *, dry_run: bool) -> None:
+    def do(self, job: jobs.Job, brand_id: UUID | None, *, dry_run: bool) -> Sweep:
         if dry_run:
             sweep = jobs.look(job, clock=clock.now, brand_id=brand_id)
             self.show(sweep)
@@ -81,6 +81,7 @@ class JobCommand(BaseCommand):
         self.stdout.write(f"INFO {'Dry run: ' if dry_run else ''}{jobs.closing_line(job, sweep)}")
         if sweep.errors:
             sys.exit(1)
+        return sweep
 
     def show(self, sweep: Sweep) -> None:
         """The table of what would change."""

@@ -39,8 +39,11 @@ class Command(JobCommand):
             if options["force"]:
                 self._force(brand, options)
             else:
-                for job in _jobs(options):
-                    self.do(job, brand.pk if brand else None, dry_run=options["dry_run"])
+                sweeps = [
+                    self.do(job, brand.pk if brand else None, dry_run=options["dry_run"]) for job in _jobs(options)
+                ]
+                if not any(sweep.turns for sweep in sweeps):
+                    self.stdout.write("Nothing was due: every local day and month that has begun is recorded.")
                 self._say_when(brand)
 
     def _force(self, brand: Brand | None, options: dict[str, Any]) -> None:
