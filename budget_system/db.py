@@ -62,7 +62,9 @@ def rehearsal() -> Iterator[None]:
             transaction.set_rollback(True)
 
 
+@functools.cache
 def is_postgres() -> bool:
+    """Whether this process works on PostgreSQL; it never changes."""
     return connection.vendor == "postgresql"
 
 

@@ -34,7 +34,8 @@ def explain(campaign_id: UUID, now: datetime) -> Explanation:
     campaign = Campaign.objects.select_related("brand").filter(pk=campaign_id).first()
     if campaign is None:
         raise NotFound("There is no such campaign.", field="campaign")
-    snapshot = next(gather(of_campaigns([campaign_id]), [str(campaign.brand.timezone)], now, archived=True))
+    selection = of_campaigns([campaign_id], [campaign.brand_id])
+    snapshot = next(gather(selection, [str(campaign.brand.timezone)], now, archived=True))
     if isinstance(snapshot, Undecidable):
         raise Refused(f"“{campaign}” cannot be decided: {snapshot.problem}")
     facts = snapshot.facts

@@ -72,7 +72,7 @@ def evaluate_brands(
     if wide:
         selections.append(of_brands(wide))
     if narrow:
-        selections.append(of_campaigns(narrow))
+        selections.append(of_campaigns(narrow, locked))
     result = Evaluation()
     for selection in selections:
         result.include(evaluate(selection, zones, cause=cause, actor=actor, now=now))
@@ -85,7 +85,7 @@ def _whole_brand(brand_id: UUID, *, cause: str, actor: str, now: datetime) -> Ev
 
 
 def _one(campaign: Campaign, *, cause: str, actor: str, now: datetime, archived: bool = False) -> Verdict:
-    selection = of_campaigns([campaign.pk])
+    selection = of_campaigns([campaign.pk], [campaign.brand_id])
     result = evaluate(selection, [str(campaign.brand.timezone)], cause=cause, actor=actor, now=now, archived=archived)
     if result.undecidable:
         raise Refused(f"“{campaign}” cannot be decided: {result.undecidable[0].problem}")

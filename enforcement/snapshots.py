@@ -49,10 +49,10 @@ def of_brands(brand_ids: Iterable[UUID]) -> Selection:
     return Selection(f"b.id IN ({_marks(ids)})", "true", ids)
 
 
-def of_campaigns(campaign_ids: Iterable[UUID]) -> Selection:
-    ids = tuple(map(param, campaign_ids))
-    chosen = f"id IN ({_marks(ids)})"
-    return Selection(f"b.id IN (SELECT brand_id FROM campaigns_campaign WHERE {chosen})", f"c.{chosen}", (*ids, *ids))  # noqa: S608
+def of_campaigns(campaign_ids: Iterable[UUID], brand_ids: Iterable[UUID]) -> Selection:
+    """These campaigns, which are of these brands."""
+    ids, brands = tuple(map(param, campaign_ids)), tuple(map(param, brand_ids))
+    return Selection(f"b.id IN ({_marks(brands)})", f"c.id IN ({_marks(ids)})", (*brands, *ids))
 
 
 def between_brands(first: UUID, last: UUID) -> Selection:

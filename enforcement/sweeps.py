@@ -97,8 +97,9 @@ def enforce_due(
         suspects.setdefault(its_brand, set()).add(campaign_id)
     result.checked = sum(map(len, suspects.values()))
     if dry_run:
-        for some in chunks([campaign_id for ids in suspects.values() for campaign_id in ids], 1_000):
-            result.evaluation.include(look(of_campaigns(some), zones_in_use(), now))
+        for some in chunks(list(suspects), LOOK_BRANDS):
+            due_of_them = [campaign_id for its_brand in some for campaign_id in suspects[its_brand]]
+            result.evaluation.include(look(of_campaigns(due_of_them, some), zones_in_use(), now))
     else:
         _settle(result, suspects, now, cause=Cause.TIME, actor=actor, progress=progress)
     return result
