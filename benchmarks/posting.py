@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
@@ -26,6 +26,7 @@ from spending.services import Outcome, SpendRow
 
 SOURCE = "api"
 DAYS = 10
+DEVICES = 5
 _number = count(1)
 
 
@@ -38,21 +39,35 @@ class Owner(NamedTuple):
     account: str
 
 
+Spend = tuple[Owner, SpendRow]
+
+
 def import_rows(databases: Databases, sizes: Sizes) -> Iterator[Result]:
-    """A report of ten days: each of some campaigns once a day. As a file, and as the rows that its reading gives."""
+    """A report of ten days: each of some campaigns once a day. As a file, and as the rows that its reading gives.
+
+    And a file of as many lines that tells the devices apart, as platforms do: five lines make a campaign's day.
+    """
     database = databases.use(sizes.middle)
     owners = owners_of(sizes.middle, sizes.imported // DAYS)
     spends = list(_report(owners))
-    by_brand = sorted(((owner, row) for owner, row in spends), key=lambda spend: (spend[0].brand, spend[0].campaign))
+    by_brand = sorted(spends, key=lambda spend: (spend[0].brand, spend[0].campaign))
     prepare = partial(restore, database)
-    file, posted, copied = alternate(
+    by_device = [*_report(owners[: len(owners) // DEVICES])] * DEVICES
+    file, file_by_device, posted, added_up, copied = alternate(
         Work(partial(_import, _as_csv(spends), len(spends)), prepare),
+        Work(partial(_import, _as_csv(by_device), len(by_device)), prepare),
         Work(partial(_post_in_batches, [row for _, row in by_brand]), prepare),
+        Work(partial(_post_bare_in_batches, database, by_brand), prepare),
         Work(partial(_copy, database, _as_copy_text(spends)), prepare),
         rounds=max(sizes.rounds // 2, 1),
     )
     yield rate("5", f"import of a file of {len(spends):,} rows, against COPY", len(spends), file, copied, 0.25, 0.5)
-    yield rate("5", "post_spend of the same in batches, against COPY", len(spends), posted, copied, 0.25, 0.5)
+    name = f"import of a file of {len(by_device):,} rows, {DEVICES} a campaign and day, against COPY"
+    yield rate("5", name, len(by_device), file_by_device, copied, 0.25, 0.5)
+    yield rate(
+        "5", "post_spend of one a campaign and day, in batches, against COPY", len(spends), posted, copied, 0.25, 0.5
+    )
+    yield rate("6", "post_spend of one a campaign and day, in batches", len(spends), posted, added_up, 0.4, 0.6)
 
 
 def import_a_file(campaigns: int, wanted: int) -> None:
@@ -100,7 +115,7 @@ def owners_of(campaigns: int, wanted: int) -> list[Owner]:
 # --- A report --------------------------------------------------------------------------------------------------------
 
 
-def _report(owners: Sequence[Owner]) -> Iterator[tuple[Owner, SpendRow]]:
+def _report(owners: Sequence[Owner]) -> Iterator[Spend]:
     """Day after day, as platforms write reports."""
     cents = cycle(range(100, 997))
     for days_ago in reversed(range(DAYS)):
@@ -113,12 +128,12 @@ def _row(owner: Owner, day: date, key: str, cents: int) -> SpendRow:
     return SpendRow(owner.campaign, Decimal(cents).scaleb(-2), day, key=key, currency="USD")
 
 
-def _as_csv(spends: Iterator[tuple[Owner, SpendRow]] | Sequence[tuple[Owner, SpendRow]]) -> bytes:
+def _as_csv(spends: Iterable[Spend]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(("Day", "Account name", "Campaign ID", "Campaign", "Currency code", "Cost"))
-    for owner, row in spends:
-        writer.writerow((row.spend_date, owner.account, owner.external_id, "", row.currency, row.amount))
+    writer.writerow(("Day", "Account name", "Campaign ID", "Campaign", "Ad ID", "Currency code", "Cost"))
+    for number, (owner, row) in enumerate(spends):
+        writer.writerow((row.spend_date, owner.account, owner.external_id, "", number, row.currency, row.amount))
     return text.getvalue().encode()
 
 
@@ -139,7 +154,12 @@ def _post(rows: Sequence[SpendRow], *, correct: bool = False) -> None:
         raise AssertionError("a row was not recorded")
 
 
-def _as_copy_text(spends: Sequence[tuple[Owner, SpendRow]]) -> str:
+def _post_bare_in_batches(database: Database, spends: Sequence[Spend]) -> None:
+    for some in chunks(spends, BATCH):
+        _insert_bare(database, some)
+
+
+def _as_copy_text(spends: Sequence[Spend]) -> str:
     return "".join("\t".join(map(str, (*_columns(owner, row), 1))) + "\n" for owner, row in spends)
 
 
@@ -177,10 +197,14 @@ def _post_ours(owners: Sequence[Owner]) -> None:
 
 
 def _post_bare(database: Database, owners: Sequence[Owner]) -> None:
+    _insert_bare(database, [(owner, _todays(owner)) for owner in owners])
+
+
+def _insert_bare(database: Database, spends: Sequence[Spend]) -> None:
     mark = "(%s::uuid,%s::uuid,%s::uuid,%s,%s::date,%s,%s,%s,%s,%s,%s::timestamptz,%s)"
-    params = [value for owner in owners for value in _columns(owner, _todays(owner))]
+    params = [value for owner, row in spends for value in _columns(owner, row)]
     with database.bare, database.bare.cursor() as cursor:
-        cursor.execute(bare.POST.replace("{values}", ",".join([mark] * len(owners))), params)
+        cursor.execute(bare.POST.replace("{values}", ",".join([mark] * len(spends))), params)
 
 
 def restore(database: Database) -> None:
