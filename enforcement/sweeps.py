@@ -66,7 +66,6 @@ def enforce_all(
     """Look at every campaign (of one brand if given) and set right what differs. A dry run only looks."""
     result = Sweep()
     zones = zones_in_use()
-    suspects: dict[UUID, set[UUID]] = {}
     brand_ids = [brand_id] if brand_id else list(Brand.objects.order_by("pk").values_list("pk", flat=True))
     done = 0
     for some in chunks(brand_ids, LOOK_BRANDS):
@@ -74,14 +73,20 @@ def enforce_all(
         result.checked += seen.looked_at
         if dry_run:
             result.evaluation.include(seen)
-        for change in seen.changes:
-            suspects.setdefault(change.brand_id, set()).add(change.campaign_id)
-        for bad in seen.undecidable:
-            suspects.setdefault(UUID(bad.brand_id), set()).add(UUID(bad.campaign_id))
+        else:
+            _settle(result, _suspects(seen), now, cause=Cause.SWEEP, actor=actor)
         progress(done := done + len(some), len(brand_ids))
-    if not dry_run:
-        _settle(result, suspects, now, cause=Cause.SWEEP, actor=actor, progress=progress)
     return result
+
+
+def _suspects(seen: Evaluation) -> dict[UUID, set[UUID]]:
+    """By brand, the campaigns that did not look as they should."""
+    suspects: dict[UUID, set[UUID]] = {}
+    for change in seen.changes:
+        suspects.setdefault(change.brand_id, set()).add(change.campaign_id)
+    for bad in seen.undecidable:
+        suspects.setdefault(UUID(bad.brand_id), set()).add(UUID(bad.campaign_id))
+    return suspects
 
 
 def enforce_due(
@@ -131,13 +136,18 @@ def _settle(
     *,
     cause: str,
     actor: str,
-    progress: Progress,
+    progress: Progress = _silent,
 ) -> None:
-    """Evaluate these campaigns under the locks of their brands, some brands a transaction."""
+    """Evaluate these campaigns under the locks of their brands, some brands a transaction.
+
+    Of what was found only changed holds and troubles are remembered: a sweep may see a million campaigns.
+    """
     done = 0
     for some in chunks(sorted(suspects), LOCK_BRANDS):
         for group in _divide(some, suspects, now, cause=cause, actor=actor, result=result):
-            result.evaluation.include(group.evaluation)
+            found = group.evaluation
+            result.evaluation.changes += [one for one in found.changes if one.from_holds != one.verdict.holds]
+            result.evaluation.undecidable += found.undecidable
             result.turns += group.turns
         done += len(some)
         progress(done, len(suspects))
