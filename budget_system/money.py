@@ -4,7 +4,7 @@ The one place where amounts are parsed, checked, converted and written out. Neve
 """
 
 import re
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from functools import cache
 
 import moneyed
@@ -15,6 +15,7 @@ MAX_AMOUNT_MICROS = 10**18
 MAX_TOTAL_MICROS = 4 * 10**18
 """The largest total a counter may hold; a database constraint keeps it far from the 64-bit edge."""
 
+_LONG = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,13}(\.[0-9]{1,6})?", re.ASCII)
 
 
@@ -26,6 +27,9 @@ def parse_amount(text: str) -> Decimal:
     """Read an amount such as `25.50`: ASCII digits, a point for decimals, at most six of them."""
     text = text.strip()
     if not _AMOUNT.fullmatch(text):
+        if _LONG.fullmatch(text):
+            most = f"{from_micros(MAX_AMOUNT_MICROS):,.0f}"
+            raise InvalidAmount(f"“{text[:40]}” is too large or too fine: at most {most}, with six decimals")
         raise InvalidAmount(f"“{text[:40]}” is not an amount; write it like 1234.56")
     amount = Decimal(text)
     to_micros(amount)
@@ -80,6 +84,10 @@ def exact_text(amount: Decimal, currency: str) -> str:
 
 
 def display_text(amount: Decimal, currency: str) -> str:
-    """The amount for a person: thousands separated, rounded half-even to the currency's decimals."""
-    step = Decimal(1).scaleb(-decimals(currency))
-    return f"{amount.quantize(step, rounding=ROUND_HALF_EVEN):,f}"
+    """The amount for a person: like `exact_text`, with thousands separated.
+
+    Never rounded, so that what is shown adds up, and 99.995 of 100.00 does not look used up.
+    """
+    whole, point, rest = exact_text(amount, currency).partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{int(whole.lstrip('-')):,}{point}{rest}"

@@ -1,16 +1,21 @@
 """Explain: the same decision in words, with its figures and when the campaign will next run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.db.models import Q
+
+from brands.periods import month_start
 from budget_system import money
 from budget_system.errors import NotFound, Refused
 from campaigns.holds import Hold, Verdict, in_order
 from campaigns.models import Campaign
 from enforcement.decision import Cause, Facts, Scope, causes_at, decide, runs_next
 from enforcement.snapshots import Undecidable, gather, of_campaigns
+from spending.models import BudgetPeriod, PeriodKind
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,18 @@ def explain(campaign_id: UUID, now: datetime) -> Explanation:
         at=now,
         verdict=decide(facts, now),
         causes=causes,
-        sentences=tuple(sentence(cause, campaign, now) for cause in causes),
+        sentences=(*(sentence(cause, campaign, now) for cause in causes), *_forgiven(campaign, facts.day)),
         runs_next_at=next_at,
         summary=_summary(facts, causes, next_at, now),
     )
+
+
+def _forgiven(campaign: Campaign, day: date) -> Iterator[str]:
+    """What no longer counts of the brand's present day and month, so that the figures above can be understood."""
+    present = Q(kind=PeriodKind.DAY, starts_on=day) | Q(kind=PeriodKind.MONTH, starts_on=month_start(day))
+    for period in BudgetPeriod.objects.filter(present, scope_id=campaign.brand_id, forgiven__gt=0):
+        amount = f"{money.display_text(period.forgiven, campaign.brand.currency)} {campaign.brand.currency}"
+        yield f"{amount} of the brand's {period.get_kind_display().lower()} no longer count, by a forced reset"
 
 
 def local_text(zone: ZoneInfo, at: datetime, now: datetime) -> str:

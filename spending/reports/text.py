@@ -106,7 +106,10 @@ def _after_long_line(text: TextIO, line: str) -> str:
 
 def _undecodable(error: UnicodeError, lines_before: int) -> str:
     """Reading happens in chunks: the bad byte is in the first chunk that did not decode."""
-    advice = "save it as CSV UTF-8, or name its encoding with --encoding (cp1252 for Excel on Windows)"
+    advice = (
+        "save it as CSV UTF-8, or name its encoding with --encoding "
+        "(Excel on Windows: cp1252; Turkish cp1254, Central European cp1250)"
+    )
     if not isinstance(error, UnicodeDecodeError):
         return f"the text is damaged near line {lines_before + 1}: {advice}"
     before = error.object[: error.start]

@@ -192,6 +192,19 @@ def test_a_forced_reset_forgives_what_was_spent_and_keeps_the_ledger() -> None:
     assert story.holds(a) == DAILY
 
 
+def test_explain_says_what_a_forced_reset_no_longer_counts() -> None:
+    story = Story()
+    a = story.campaign()
+    story.spend(a, "100")
+    services.force_reset(story.brand.pk, [PeriodKind.DAY], reason="x", actor=ACTOR, now=story.now)
+    story.spend(a, "100.001", key="more")
+
+    assert story.explain(a).sentences == (
+        "Brand daily budget 100.00 EUR reached, 100.001 EUR spent at 12:00",
+        "100.00 EUR of the brand's day no longer count, by a forced reset",
+    )
+
+
 def test_a_correction_after_a_forced_reset_is_no_extra_budget() -> None:
     story = Story()
     a = story.campaign()

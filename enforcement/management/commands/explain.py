@@ -10,6 +10,7 @@ from brands.queries import find_brand
 from budget_system import clock
 from budget_system.errors import Refused
 from campaigns.queries import find_campaign
+from campaigns.services import FIRST_DAY, LAST_DAY
 from enforcement.explain import Explanation, explain
 from enforcement.management.console import errors_as_exit_code
 
@@ -31,8 +32,14 @@ class Command(BaseCommand):
         with errors_as_exit_code():
             brand = find_brand(options["brand"]) if options["brand"] else None
             campaign = find_campaign(options["campaign"], brand)
-            at = _moment(options["at"], campaign.brand.zone) if options["at"] else clock.now()
+            now = clock.now()
+            at = _moment(options["at"], campaign.brand.zone) if options["at"] else now
             explanation = explain(campaign.pk, at)
+        if at < now:
+            self.stderr.write(
+                "This is what today's inputs and all that is known of that day would make of it. "
+                "What happened then is in the campaign's state changes."
+            )
         self.stdout.write(_json(explanation) if options["json"] else _text(explanation))
 
 
@@ -41,6 +48,8 @@ def _moment(text: str, zone: Any) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise Refused(f"“{text}” is not a moment; write it like 2026-03-01T14:00.", field="at") from error
+    if not FIRST_DAY < moment.date() < LAST_DAY:
+        raise Refused(f"{text} is not between {FIRST_DAY} and {LAST_DAY}.", field="at")
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 

@@ -9,6 +9,7 @@ from brands.models import Brand
 from brands.periods import next_midnight, next_month
 from brands.queries import find_brand
 from budget_system import clock
+from budget_system.db import rehearsal
 from budget_system.money import display_text
 from enforcement import jobs
 from enforcement.explain import local_text
@@ -52,26 +53,33 @@ class Command(JobCommand):
         words = " and ".join(kind.label.lower() for kind in kinds)
         if not chosen:
             raise CommandError("There is no brand to reset.")
-        for one in chosen:
-            self.stdout.write(f"{one}: what was spent so far this {words} would no longer count.")
+        if not options["reason"].strip() and not options["dry_run"]:
+            raise CommandError("A forced reset is kept on record: say why with --reason.")
+        if options["dry_run"] or not options["yes"]:
+            for one in chosen:
+                with rehearsal():
+                    self._force_one(one.pk, kinds, "A dry run", would="would ")
         if options["dry_run"]:
             return
-        if not options["reason"].strip():
-            raise CommandError("A forced reset is kept on record: say why with --reason.")
         if not options["yes"] and not confirm(f"Begin the {words} of {len(chosen)} brand(s) afresh?"):
             raise CommandError("Nothing was changed. Answer y on a terminal, or pass --yes.")
+        counts = {"resets": 0, "activated": 0, "errors": 0}
         for one in chosen:
-            self._force_one(one.pk, kinds, options["reason"])
+            counts["resets"] += len(kinds)
+            counts["activated"] += self._force_one(one.pk, kinds, options["reason"])
+        self.stdout.write(f"INFO Forced reset completed: {counts}")
 
-    def _force_one(self, brand_id: UUID, kinds: list[PeriodKind], reason: str) -> None:
+    def _force_one(self, brand_id: UUID, kinds: list[PeriodKind], reason: str, would: str = "") -> int:
+        """Reset, say what no longer counts, and how many campaigns that starts."""
         resets, evaluation = force_reset(brand_id, kinds, reason=reason, actor=actor(), now=clock.now())
+        started = sum(change.verdict.runs for change in evaluation.flips)
         for reset in resets:
             amount = f"{display_text(reset.forgiven, reset.brand.currency)} {reset.brand.currency}"
             period = f"{reset.get_kind_display().lower()} {reset.starts_on}"
-            self.stdout.write(f"{reset.brand}: {amount} of {period} no longer count.")
-        started = sum(change.verdict.runs for change in evaluation.flips)
-        counts = {"resets": len(resets), "activated": started, "errors": 0}
-        self.stdout.write(f"INFO Forced reset completed: {counts}")
+            self.stdout.write(f"{reset.brand}: {amount} of {period} {would}no longer count.")
+        if started:
+            self.stdout.write(f"{started} of its campaigns {would}start.")
+        return started
 
     def _say_when(self, brand: Brand | None) -> None:
         """The next turn, so that "nothing was due" is not a riddle."""

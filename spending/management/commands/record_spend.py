@@ -68,9 +68,11 @@ def _row(campaign: Campaign, options: dict[str, Any], today: date) -> SpendRow:
     except money.InvalidAmount as error:
         raise Refused(f"amount: {error}", field="amount") from error
     try:
-        day = clean_day(options["date"], "date") or today
+        day = today if options["date"] is None else clean_day(options["date"], "date")
     except Refused as error:
         raise Refused(f"date: {error.message}", field="date") from error
+    if day is None:
+        raise Refused("date: it is empty; leave --date out for today.", field="date")
     return SpendRow(campaign.pk, amount, day, options["type"], options["description"], options["key"])
 
 
