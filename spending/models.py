@@ -100,8 +100,8 @@ class BudgetPeriod(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     scope_id = models.UUIDField(help_text="The campaign's id, or the brand's where there is no campaign.")
-    # No foreign keys in the database: the ledger writes these rows by joining brands and campaigns, and their checks
-    # would be half the cost of an import.
+    # No foreign keys in the database: the ledger derives these rows by joining brands and campaigns, which are never
+    # deleted, and an import would check two references of every new total at commit.
     brand = models.ForeignKey(Brand, models.PROTECT, related_name="periods", db_index=False, db_constraint=False)
     campaign = models.ForeignKey(
         Campaign, models.PROTECT, null=True, related_name="periods", db_index=False, db_constraint=False
