@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from timezone_field import TimeZoneField
 
+from budget_system import origin
 from budget_system.fields import MoneyField
 from budget_system.ids import new_id
 
@@ -76,6 +77,12 @@ class Brand(Stoppable):
                 name="brand_emergency_stop_has_an_author",
             ),
         ]
+        permissions = [
+            ("change_budget", "Can change budgets of brands and campaigns"),
+            ("emergency_stop", "Can put an emergency stop on brands and campaigns"),
+            ("clear_emergency_stop", "Can clear an emergency stop"),
+            ("force_reset", "Can begin a budget period afresh"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -99,6 +106,9 @@ class AuditEntry(models.Model):
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     reason = models.TextField(blank=True, default="")
+    origin = models.CharField(
+        "from", max_length=origin.LENGTH, blank=True, default="", help_text="The address and the request it came by."
+    )
 
     class Meta:
         ordering = ["-id"]

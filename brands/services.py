@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from django.db import connection, models
 
 from brands.models import AuditEntry
-from budget_system import money
+from budget_system import money, origin
 from budget_system.db import fetch, is_postgres, param, read_date, read_uuid
 from budget_system.errors import Conflict, Refused
 from budget_system.text import InvalidText, clean_name
@@ -191,4 +191,5 @@ def audit(
         before=before or {},
         after=after or {},
         reason=reason,
+        origin=origin.current(),
     )

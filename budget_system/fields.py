@@ -52,3 +52,9 @@ class MoneyField(models.Field[Any, Any]):
         form_class = defaults.pop("form_class")
         field: Field = form_class(**defaults)
         return field
+
+
+class CountField(MoneyField):
+    """A count that may have decimals, such as a conversion shared between ads; kept exactly, like money."""
+
+    description = "An exact count"

@@ -6,6 +6,7 @@ what a person trying the system would not care about, and works on the loopback 
 
 import ipaddress
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -66,7 +67,13 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "timezone_field",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "axes",
     "brands",
+    "access",
     "campaigns",
     "scheduling",
     "spending",
@@ -75,6 +82,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "budget_system.requests.Origin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -83,7 +91,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 
 ROOT_URLCONF = "budget_system.urls"
 WSGI_APPLICATION = "budget_system.wsgi.application"
@@ -176,6 +186,11 @@ CELERY_VISIBILITY_TIMEOUT = 300
 CELERY_BEAT_CRON_STARTING_DEADLINE = 1800
 CELERY_IMPORTS = ["tasks.budget_tasks"]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "expire_reservations": {
+        "task": "tasks.budget_tasks.expire_reservations_task",
+        "schedule": 10.0,
+        "options": {"expires": 9},
+    },
     "enforce_dayparting": {
         "task": "tasks.budget_tasks.enforce_dayparting_task",
         "schedule": crontab(),  # every minute, on the minute: windows open and close there
@@ -207,7 +222,8 @@ SECURE_SSL_REDIRECT = SECURE and env.bool("SECURE_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
 SECURE_HSTS_PRELOAD = SECURE
-if env.bool("BEHIND_TLS_PROXY", default=False):
+BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -226,6 +242,55 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+# Logins: after five wrong passwords for a name from an address, that pair waits; the address as a whole waits sooner
+# than it can try many names. Neither locks a person out who comes from elsewhere.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "budget_system.requests.client_address"
+AXES_VERBOSE = False
+
+# --- The API ---------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "access.authentication.TokenAuthentication",
+        "access.authentication.SessionAuthentication",
+        *(["access.authentication.DemoAuthentication"] if DEMO else []),
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["access.permissions.MayDo"],
+    "DEFAULT_THROTTLE_CLASSES": ["access.throttling.CallerThrottle"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "budget_system.rest.renderers.BrowsableAPI",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "budget_system.rest.parsers.JSONInForm"],
+    "DEFAULT_PAGINATION_CLASS": "budget_system.rest.pagination.Pages",
+    "DEFAULT_FILTER_BACKENDS": [
+        "budget_system.rest.filters.StrictFilters",
+        "rest_framework.filters.SearchFilter",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "budget_system.rest.schema.Operation",
+    "EXCEPTION_HANDLER": "budget_system.rest.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Budget system",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["access.permissions.Anybody"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+REQUESTS_PER_MINUTE = env.int("REQUESTS_PER_MINUTE", default=6_000)
 
 # --- Logs ------------------------------------------------------------------------------------------------------------
 

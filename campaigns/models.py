@@ -150,6 +150,10 @@ class Campaign(Stoppable):
                 violation_error_message="Another campaign of this brand has this platform campaign id.",
             ),
         ]
+        permissions = [
+            ("pause_campaign", "Can pause and activate campaigns by hand"),
+            ("override_campaign", "Can let campaigns run in spite of holds"),
+        ]
 
     def __str__(self) -> str:
         return self.name

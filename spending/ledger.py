@@ -36,6 +36,8 @@ class Entry(NamedTuple):
     fingerprint: str
     created_at: datetime
     created_by: str
+    origin: str
+    spend_import_id: UUID | None
 
 
 class PeriodKey(NamedTuple):
@@ -58,7 +60,8 @@ class PeriodAfter(NamedTuple):
 
 
 _TYPES = (
-    "uuid", "uuid", "uuid", "bigint", "date", "text", "text", "text", "text", "text", "timestamptz", "text",
+    "uuid", "uuid", "uuid", "bigint", "date", "text", "text", "text", "text", "text", "timestamptz", "text", "text",
+    "uuid",
 )  # fmt: skip
 """The types of an Entry's columns."""
 

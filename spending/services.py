@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from brands.periods import local_date
 from brands.services import LockedBrand, zone
-from budget_system import money
+from budget_system import money, origin
 from budget_system.errors import Conflict, NotFound, Refused
 from budget_system.ids import new_id
 from budget_system.text import InvalidText, clean_note, required_note
@@ -32,6 +32,7 @@ class Source(StrEnum):
     """Where a spend came from: keys are unique within a brand and a source."""
 
     API = "api"
+    RESERVATION = "reservation"
     ADMIN = "admin"
     COMMAND = "command"
     DEMO = "demo"
@@ -81,6 +82,7 @@ def post(
     correct: bool,
     actor: str,
     now: datetime,
+    spend_import_id: UUID | None = None,
 ) -> Posting:
     """Insert what is new, answer what is known, refuse what is wrong; then move the totals by what was inserted.
 
@@ -92,7 +94,7 @@ def post(
     keys: set[tuple[UUID, str]] = set()
     for index, row in enumerate(rows):
         try:
-            entry = _entry(row, brands, brand_of, source, zero_allowed=correct, actor=actor, now=now)
+            entry = _entry(row, brands, brand_of, source, spend_import_id, zero_allowed=correct, actor=actor, now=now)
         except Refused as error:
             answers[index] = Posted(Outcome.REFUSED, error=error)
             continue
@@ -124,6 +126,7 @@ def _entry(
     brands: Mapping[UUID, LockedBrand],
     brand_of: Mapping[UUID, UUID],
     source: str,
+    spend_import_id: UUID | None,
     *,
     zero_allowed: bool,
     actor: str,
@@ -148,7 +151,7 @@ def _entry(
     fingerprint = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
     return ledger.Entry(
         new_id(), brand_id, row.campaign_id, amount, row.spend_date, row.spend_type, description, source, key,
-        fingerprint, now, actor,
+        fingerprint, now, actor, origin.current(), spend_import_id,
     )  # fmt: skip
 
 
