@@ -20,7 +20,7 @@ from brands.services import INPUTS, zone, zone_names
 from budget_system import clock, money
 from budget_system.admin import show
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, query_url
-from budget_system.admin.figures import Spent, spent
+from spending.figures import Spent, spent
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import OptionalReasonForm, ReasonForm, UseCaseForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action

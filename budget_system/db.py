@@ -20,7 +20,7 @@ DEADLOCK_OR_SERIALIZATION = {"40P01", "40001"}
 LOCK_NOT_AVAILABLE = "55P03"
 ATTEMPTS = 3
 
-_rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
+_joining: ContextVar[bool] = ContextVar("joining", default=False)
 
 
 def use_case(function: Callable[P, T]) -> Callable[P, T]:
@@ -32,19 +32,34 @@ def use_case(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        for attempt in range(1, ATTEMPTS + 1):
+        joining = _joining.get()
+        attempts = 1 if joining else ATTEMPTS
+        for attempt in range(1, attempts + 1):
             try:
-                with transaction.atomic(durable=not _rehearsing.get()):
+                with transaction.atomic(durable=not joining):
                     return function(*args, **kwargs)
             except OperationalError as error:
                 code = getattr(error.__cause__, "pgcode", None)
                 if code == LOCK_NOT_AVAILABLE or "database is locked" in str(error):
                     raise Busy("Another change holds this brand. Nothing was changed; try again.") from error
-                if code not in DEADLOCK_OR_SERIALIZATION or attempt == ATTEMPTS:
+                if code not in DEADLOCK_OR_SERIALIZATION or attempt == attempts:
                     raise
         raise AssertionError("unreachable")
 
     return run
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Use cases called inside are part of the transaction around them, which must be one of a use case's own.
+
+    Trying again is the affair of the use case around.
+    """
+    token = _joining.set(True)
+    try:
+        yield
+    finally:
+        _joining.reset(token)
 
 
 @contextmanager
@@ -53,12 +68,10 @@ def rehearsal() -> Iterator[None]:
 
     What it shows is therefore what would happen, in every detail. Keep it short: their locks are held until the end.
     """
-    with transaction.atomic(durable=True):
-        token = _rehearsing.set(True)
+    with transaction.atomic(durable=True), joined():
         try:
             yield
         finally:
-            _rehearsing.reset(token)
             transaction.set_rollback(True)
 
 

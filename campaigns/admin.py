@@ -17,7 +17,7 @@ from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted
 from budget_system.admin.campaign_actions import CampaignActions, now_text, state_of
-from budget_system.admin.figures import spent
+from spending.figures import spent
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import UseCaseForm
 from budget_system.admin.ui import (

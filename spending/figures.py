@@ -1,4 +1,4 @@
-"""What a page of brands or campaigns has spent: one query for the whole page, however many rows it has."""
+"""What brands or campaigns have spent: one query for a whole page of them, however many rows it has."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,10 +16,15 @@ from spending.models import BudgetPeriod, PeriodKind
 
 
 class Use(NamedTuple):
-    """What counts against a budget, and what a forced reset no longer counts."""
+    """What counts against a budget, what a forced reset no longer counts, and what is set aside and not settled yet."""
 
     used: Decimal = Decimal(0)
     forgiven: Decimal = Decimal(0)
+    reserved: Decimal = Decimal(0)
+
+    def left_of(self, budget: Decimal | None) -> Decimal | None:
+        """What may still be authorised of a budget, never less than 0; None where there is no limit."""
+        return None if budget is None else max(budget - self.used - self.reserved, Decimal(0))
 
 
 class Spent(NamedTuple):
@@ -47,7 +52,7 @@ def spent(scopes: Iterable[Brand | Campaign], now: datetime) -> dict[UUID, Spent
     if wanted:
         for period in BudgetPeriod.objects.filter(of_kind, scope_id__in=wanted):
             if wanted[period.scope_id][period.kind] == period.starts_on:
-                found[period.scope_id][period.kind] = Use(period.used, period.forgiven)
+                found[period.scope_id][period.kind] = Use(period.used, period.forgiven, period.reserved)
     return {
         scope_id: Spent(
             uses.get(PeriodKind.DAY, Use()), uses.get(PeriodKind.MONTH, Use()), uses.get(PeriodKind.LIFETIME, Use())
