@@ -6,6 +6,7 @@ class AccessConfig(AppConfig):
     name = "access"
 
     def ready(self) -> None:
+        from access import openapi as openapi
         from access.roles import make_groups
 
         # After the permissions that the groups hold were made, which Django does after migrating, too.

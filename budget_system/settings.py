@@ -45,6 +45,7 @@ if DEMO and not _is_loopback(BIND_HOST):
     )
 
 DEMO_SECRET_KEY = "demo-only-" + "0" * 50
+DEMO_USERNAME = "admin"
 if DEMO:
     SECRET_KEY = env.str("SECRET_KEY", default=DEMO_SECRET_KEY)
     ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
@@ -92,6 +93,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "access.throttling.RateHeaders",
 ]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 
 from budget_system.errors import Refused
 
-USERNAME = "admin"
+USERNAME: str = settings.DEMO_USERNAME
 PASSWORD = "admin123"  # noqa: S105 - known on purpose; demo mode listens on the loopback address only
 
 
