@@ -139,10 +139,10 @@ SPOIL = """
 
 POST = """
     WITH given(id, brand_id, campaign_id, amount, spend_date, spend_type, description, source, key, fingerprint,
-        created_at, created_by) AS (VALUES {values}),
+        created_at, created_by, origin) AS (VALUES {values}),
     posted AS (
         INSERT INTO spending_spend (id, brand_id, campaign_id, amount, spend_date, spend_type, description, source, key,
-            fingerprint, created_at, created_by, version)
+            fingerprint, created_at, created_by, origin, version)
         SELECT given.*, 1 FROM given ON CONFLICT (brand_id, source, key) DO NOTHING
         RETURNING brand_id, campaign_id, amount, spend_date
     ), moved AS (

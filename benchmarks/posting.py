@@ -166,7 +166,7 @@ def _as_copy_text(spends: Sequence[Spend]) -> str:
 def _copy(database: Database, text: str) -> None:
     columns = (
         "id, brand_id, campaign_id, amount, spend_date, spend_type, description, source, key, fingerprint,"
-        " created_at, created_by, version"
+        " created_at, created_by, origin, version"
     )
     with database.bare, database.bare.cursor() as cursor:
         cursor.copy_expert(f"COPY spending_spend ({columns}) FROM STDIN", io.StringIO(text))
@@ -175,7 +175,7 @@ def _copy(database: Database, text: str) -> None:
 def _columns(owner: Owner, row: SpendRow) -> tuple[object, ...]:
     return (
         str(new_id()), str(owner.brand), str(owner.campaign), int(row.amount * 1_000_000), row.spend_date,
-        row.spend_type, row.description, SOURCE, row.key, "0" * 32, NOW, "benchmark",
+        row.spend_type, row.description, SOURCE, row.key, "0" * 32, NOW, "benchmark", "",
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _post_bare(database: Database, owners: Sequence[Owner]) -> None:
 
 
 def _insert_bare(database: Database, spends: Sequence[Spend]) -> None:
-    mark = "(%s::uuid,%s::uuid,%s::uuid,%s,%s::date,%s,%s,%s,%s,%s,%s::timestamptz,%s)"
+    mark = "(%s::uuid,%s::uuid,%s::uuid,%s,%s::date,%s,%s,%s,%s,%s,%s::timestamptz,%s,%s)"
     params = [value for owner, row in spends for value in _columns(owner, row)]
     with database.bare, database.bare.cursor() as cursor:
         cursor.execute(bare.POST.replace("{values}", ",".join([mark] * len(spends))), params)
