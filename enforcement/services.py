@@ -126,16 +126,24 @@ class SpendResult:
 
 @use_case
 def post_spend(
-    rows: Sequence[SpendRow], *, source: str, actor: str, now: datetime, correct: bool = False
+    rows: Sequence[SpendRow],
+    *,
+    source: str,
+    actor: str,
+    now: datetime,
+    correct: bool = False,
+    spend_import_id: UUID | None = None,
 ) -> SpendResult:
     """Record one spend or thousands, each once by its key, and stop what has reached its budget.
 
     Rows are answered one by one: a refused row does not keep the others out. With `correct` (an import), a known key
-    with other content corrects the earlier spend.
+    with other content corrects the earlier spend; what it writes carries `spend_import_id`.
     """
     locked, brand_of = campaigns.lock_brands_of([row.campaign_id for row in rows])
     turned = {turns.brand_id for turns in record_turns(locked.values(), now)}
-    posting = spending.post(rows, locked, brand_of, source=source, correct=correct, actor=actor, now=now)
+    posting = spending.post(
+        rows, locked, brand_of, source=source, correct=correct, actor=actor, now=now, spend_import_id=spend_import_id
+    )
     evaluation = evaluate_brands(
         locked,
         {row.campaign_id for row in rows if row.campaign_id in brand_of},

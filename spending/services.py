@@ -4,7 +4,7 @@ Bad input is refused row by row, so that given = recorded + replayed + corrected
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
+
+from django.db.models import F
 
 from brands.periods import local_date
 from brands.services import LockedBrand, zone
@@ -223,6 +225,14 @@ class _Standing(NamedTuple):
     amount: Decimal
     spend_date: date
     spend_type: str
+    voided_at: datetime | None
+    version: int
+    spend_import_id: UUID | None
+
+    @property
+    def taken_back(self) -> bool:
+        """Voided because its import was undone. One that a person voided has no import."""
+        return self.voided_at is not None and self.spend_import_id is not None
 
 
 def _answer_known(
@@ -242,27 +252,33 @@ def _answer_known(
         if not _same(found, entry, correct=correct)
     }
     spends = Spend.objects.in_bulk(list(differing))
+    recorded_before = _recorded_before(standing.values(), known)
     moved: list[Moved] = []
     revisions: list[SpendRevision] = []
     for index, entry in known:
         found = standing[entry.brand_id, entry.key]
         spend = spends.get(found.pk)
         if spend is None or _same(spend, entry, correct=correct):
-            answers[index] = Posted(Outcome.REPLAYED, found.pk)
+            answers[index] = Posted(recorded_before.get(found.pk, Outcome.REPLAYED), found.pk)
         elif not correct:
             message = f"The key “{entry.key}” was used before for another spend. Use a new key for a new spend."
             answers[index] = Posted(Outcome.REFUSED, spend.pk, Conflict(message, field="key"))
-        elif spend.voided_at is not None or spend.campaign_id != entry.campaign_id:
+        elif (spend.voided_at is not None and not found.taken_back) or spend.campaign_id != entry.campaign_id:
             message = "This row was imported before and voided by hand since; it stays voided."
             answers[index] = Posted(Outcome.REFUSED, spend.pk, Conflict(message, field="key"))
         else:
-            revisions.append(_revise(spend, actor=actor, reason="The source reported another value.", now=now))
-            moved += _replace(spend, money.from_micros(entry.amount), entry.spend_date, entry.spend_type)
+            again = spend.voided_at is not None
+            reason = "Imported again." if again else "The source reported another value."
+            revisions.append(revise(spend, actor=actor, reason=reason, now=now))
+            before, after = _replace(spend, money.from_micros(entry.amount), entry.spend_date, entry.spend_type)
+            moved += [after] if again else [before, after]
+            spend.voided_at = None
             spend.description = entry.description
-            answers[index] = Posted(Outcome.CORRECTED, spend.pk)
+            spend.spend_import_id = entry.spend_import_id
+            answers[index] = Posted(Outcome.RECORDED if again else Outcome.CORRECTED, spend.pk)
     SpendRevision.objects.bulk_create(revisions, batch_size=1_000)
     changed = {revision.spend_id for revision in revisions}
-    _save([spend for spend in spends.values() if spend.pk in changed])
+    save_changes([spend for spend in spends.values() if spend.pk in changed])
     return moved
 
 
@@ -275,12 +291,29 @@ def _standing(entries: Sequence[ledger.Entry], source: str) -> dict[tuple[UUID, 
     return {(brand_id, key): _Standing(*values) for brand_id, key, *values in rows}
 
 
+def _recorded_before(standing: Iterable[_Standing], known: Iterable[tuple[int, ledger.Entry]]) -> dict[UUID, Outcome]:
+    """What the import that posts now, interrupted and gone on with, had done to these spends before."""
+    own_id = next((entry.spend_import_id for _, entry in known), None)
+    own = [found for found in standing if own_id is not None and found.spend_import_id == own_id]
+    if not own:
+        return {}
+    corrected = [found.pk for found in own if found.version > 1]
+    again = set(
+        SpendRevision.objects.filter(
+            spend__in=corrected, version=F("spend__version") - 1, voided_at__isnull=False
+        ).values_list("spend_id", flat=True)
+    )
+    outcomes = {found.pk: Outcome.RECORDED for found in own if found.version == 1 or found.pk in again}
+    return dict.fromkeys(corrected, Outcome.CORRECTED) | outcomes
+
+
 def _same(stands: Spend | _Standing, entry: ledger.Entry, *, correct: bool) -> bool:
     """A request is compared with what was first sent, an import with what stands in the ledger now."""
     if not correct:
         return stands.fingerprint == entry.fingerprint
     return (
-        stands.campaign_id == entry.campaign_id
+        stands.voided_at is None
+        and stands.campaign_id == entry.campaign_id
         and money.to_micros(stands.amount) == entry.amount
         and stands.spend_date == entry.spend_date
         and stands.spend_type == entry.spend_type
@@ -317,10 +350,11 @@ def amend(
     description = _description(str(changes.get("description", spend.description)), spend_type)
     if (amount, day, spend_type, description) == (spend.amount, spend.spend_date, spend.spend_type, spend.description):
         return []
-    _revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
+    revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
     moved = _replace(spend, amount, day, spend_type)
     spend.description = description
-    _save([spend])
+    spend.spend_import = None
+    save_changes([spend])
     return ledger.move_totals(ledger.add_up(moved))
 
 
@@ -328,34 +362,36 @@ def void(spend: Spend, *, reason: str, actor: str, now: datetime) -> list[ledger
     """Take the spend out of all totals; it stays in the ledger, marked. Voiding twice changes nothing."""
     if spend.voided_at is not None:
         return []
-    _revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
+    revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
     spend.voided_at = now
-    _save([spend])
-    return ledger.move_totals(ledger.add_up([_moved(spend, -1)]))
+    spend.spend_import = None
+    save_changes([spend])
+    return ledger.move_totals(ledger.add_up([moved_by(spend, -1)]))
 
 
-def _revise(spend: Spend, *, actor: str, reason: str, now: datetime) -> SpendRevision:
+def revise(spend: Spend, *, actor: str, reason: str, now: datetime) -> SpendRevision:
     """The present value, to be kept as a former one; the spend goes on as the next version."""
     revision = SpendRevision(
         spend=spend, version=spend.version, amount=spend.amount, spend_date=spend.spend_date,
         spend_type=spend.spend_type, description=spend.description, voided_at=spend.voided_at,
-        replaced_at=now, replaced_by=actor, reason=reason,
+        spend_import_id=spend.spend_import_id, replaced_at=now, replaced_by=actor, reason=reason,
     )  # fmt: skip
     spend.version += 1
     return revision
 
 
 def _replace(spend: Spend, amount: Decimal, day: date, spend_type: str) -> list[Moved]:
-    before = _moved(spend, -1)
+    before = moved_by(spend, -1)
     spend.amount, spend.spend_date, spend.spend_type = amount, day, spend_type
-    return [before, _moved(spend, 1)]
+    return [before, moved_by(spend, 1)]
 
 
-def _moved(spend: Spend, sign: int) -> Moved:
+def moved_by(spend: Spend, sign: int) -> Moved:
+    """What totals move by when this spend begins (1) or ceases (-1) to count."""
     amount = sign * money.to_micros(spend.amount)
     return (spend.brand_id, spend.campaign_id, amount, spend.spend_date, spend.spend_type)
 
 
-def _save(spends: Sequence[Spend]) -> None:
-    fields = ["amount", "spend_date", "spend_type", "description", "voided_at", "version"]
+def save_changes(spends: Sequence[Spend]) -> None:
+    fields = ["amount", "spend_date", "spend_type", "description", "voided_at", "version", "spend_import"]
     Spend.objects.bulk_update(spends, fields, batch_size=500)
