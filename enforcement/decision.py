@@ -1,7 +1,8 @@
-"""May it run? The one place in which that is decided. Pure: the standard library and the pure calendars only.
+"""May it run, may it spend? The one place in which that is decided. Pure: the standard library and pure calendars only.
 
 `causes_at` has the rule of every hold; `decide` makes the verdict of its causes; `runs_next` asks when the campaign
-will run again if nothing else changes. Money is integer micros here.
+will run again if nothing else changes; `authorise` asks whether an amount may still be spent. Money is integer micros
+here.
 """
 
 from datetime import date, datetime
@@ -26,16 +27,22 @@ class Budget(NamedTuple):
     scope: Scope
     limit: int
     used: int
+    reserved: int = 0
+    """Set aside and not settled yet. It limits what else may be set aside, and holds nothing."""
 
 
 class OverrideFact(NamedTuple):
-    """A person's permission: the holds it lifts, until when, and how much of its extra money is spent."""
+    """A person's permission: the holds it lifts, until when, and how much of its extra money is spent.
+
+    `reserved` is what the campaign has set aside in all.
+    """
 
     lifts: tuple[Hold, ...]
     starts_at: datetime
     ends_at: datetime
     extra: int | None
     spent: int
+    reserved: int = 0
 
 
 class Facts(NamedTuple):
@@ -62,6 +69,7 @@ class Cause(NamedTuple):
     until: datetime | None
     limit: int | None = None
     used: int | None = None
+    reserved: int | None = None
     lifted: bool = False
 
 
@@ -114,19 +122,20 @@ def _add_flight(causes: list[Cause], facts: Facts, now: datetime) -> None:
 def _add_budgets(causes: list[Cause], facts: Facts, now: datetime) -> None:
     today = local_date(facts.zone, now)
     for budget in facts.budgets:
-        used = budget.used if today == facts.day else _used_on(today, budget, facts.day)
+        used = budget.used if today == facts.day else _on(today, budget, facts.day, budget.used)
         if reached(budget.limit, used):
             until = _budget_until(budget, facts.zone, now)
-            causes.append(Cause(budget.hold, budget.scope, until, budget.limit, used))
+            reserved = _on(today, budget, facts.day, budget.reserved)
+            causes.append(Cause(budget.hold, budget.scope, until, budget.limit, used, reserved))
 
 
-def _used_on(today: date, budget: Budget, day: date) -> int:
-    """What counts today of what counted on `day`: nothing of another day's or month's spend."""
-    if budget.hold is Hold.DAILY_BUDGET_EXCEEDED:
-        return budget.used if today == day else 0
-    if budget.hold is Hold.MONTHLY_BUDGET_EXCEEDED:
-        return budget.used if month_start(today) == month_start(day) else 0
-    return budget.used
+def _on(today: date, budget: Budget, day: date, amount: int) -> int:
+    """What counts today of an amount that counts on `day`: nothing of another day's or month's."""
+    if today == day or budget.hold is Hold.LIFETIME_BUDGET_EXCEEDED:
+        return amount
+    if budget.hold is Hold.MONTHLY_BUDGET_EXCEEDED and month_start(today) == month_start(day):
+        return amount
+    return 0
 
 
 def _budget_until(budget: Budget, zone: ZoneInfo, now: datetime) -> datetime | None:
@@ -175,3 +184,104 @@ def runs_next(facts: Facts, now: datetime) -> datetime | None:
             return None
         at = max(known)
     return None
+
+
+# --- May it spend? ---------------------------------------------------------------------------------------------------
+
+
+class Code(StrEnum):
+    """The answer to a request for money, where it is not the hold that refuses it."""
+
+    GRANTED = "GRANTED"
+    LIFETIME_BUDGET_INSUFFICIENT = "LIFETIME_BUDGET_INSUFFICIENT"
+    MONTHLY_BUDGET_INSUFFICIENT = "MONTHLY_BUDGET_INSUFFICIENT"
+    DAILY_BUDGET_INSUFFICIENT = "DAILY_BUDGET_INSUFFICIENT"
+    OVERRIDE_INSUFFICIENT = "OVERRIDE_INSUFFICIENT"
+
+
+class Authorisation(NamedTuple):
+    """Whether an amount may be spent, and the figures that this rests on.
+
+    `remaining` is what may still be set aside: after a grant, without what it took; None where nothing limits it.
+    `code` is a Code or the code of `hold`. `scope`, `limit`, `used` and `reserved` are those of the budget (or of the
+    override's extra money) that leaves the least, after a grant with what it took; or of the budget that is used up.
+    """
+
+    granted: bool
+    code: str
+    remaining: int | None
+    hold: Hold | None = None
+    scope: Scope | None = None
+    limit: int | None = None
+    used: int | None = None
+    reserved: int | None = None
+
+
+class _Limit(NamedTuple):
+    """Something that limits what may be set aside, and what it leaves: less than nothing when it was cut since."""
+
+    left: int
+    code: Code
+    scope: Scope
+    limit: int
+    used: int
+    reserved: int
+
+
+_INSUFFICIENT = {
+    Hold.LIFETIME_BUDGET_EXCEEDED: Code.LIFETIME_BUDGET_INSUFFICIENT,
+    Hold.MONTHLY_BUDGET_EXCEEDED: Code.MONTHLY_BUDGET_INSUFFICIENT,
+    Hold.DAILY_BUDGET_EXCEEDED: Code.DAILY_BUDGET_INSUFFICIENT,
+}
+
+
+def authorise(facts: Facts, amount: int, now: datetime) -> Authorisation:
+    """Whether `amount` (more than 0) may be set aside at `now`. To land exactly on a budget is allowed.
+
+    What holds the campaign refuses everything. Money that is set aside and not settled counts as if it were spent,
+    here and nowhere else: it holds no campaign.
+    """
+    tightest = _tightest(facts, now)
+    remaining = None if tightest is None else max(tightest.left, 0)
+    standing = [cause for cause in causes_at(facts, now) if not cause.lifted]
+    if standing:
+        hold = in_order([cause.hold for cause in standing])[0]
+        cause = next(cause for cause in standing if cause.hold is hold)
+        if cause.limit is None:
+            return Authorisation(False, hold, remaining, hold, cause.scope)
+        return Authorisation(False, hold, 0, hold, cause.scope, cause.limit, cause.used, cause.reserved)
+    if tightest is None or remaining is None:
+        return Authorisation(True, Code.GRANTED, None)
+    _, code, scope, limit, used, reserved = tightest
+    if amount > remaining:
+        return Authorisation(False, code, remaining, None, scope, limit, used, reserved)
+    return Authorisation(True, Code.GRANTED, remaining - amount, None, scope, limit, used, reserved + amount)
+
+
+def _tightest(facts: Facts, now: datetime) -> _Limit | None:
+    """The limit that leaves the least; of several, that of the longest period. None: nothing limits it."""
+    override = facts.override
+    standing = override if override is not None and override_stands(override, now) else None
+    today = local_date(facts.zone, now)
+    limits = []
+    for budget in facts.budgets:
+        if standing is None or budget.hold not in standing.lifts:
+            used = _on(today, budget, facts.day, budget.used)
+            reserved = _on(today, budget, facts.day, budget.reserved)
+            left = budget.limit - used - reserved
+            limits.append(_Limit(left, _INSUFFICIENT[budget.hold], budget.scope, budget.limit, used, reserved))
+    if standing is not None and standing.extra is not None:
+        left = standing.extra - standing.spent - standing.reserved
+        limits.append(
+            _Limit(
+                left, Code.OVERRIDE_INSUFFICIENT, Scope.CAMPAIGN, standing.extra, standing.spent, standing.reserved
+            )
+        )  # fmt: skip
+    return min(limits, key=_by_what_is_left, default=None)
+
+
+_RANK = {code: rank for rank, code in enumerate(Code)}
+
+
+def _by_what_is_left(limit: _Limit) -> tuple[int, int]:
+    return limit.left, _RANK[limit.code]

@@ -141,6 +141,25 @@ def post_spend(
     """
     locked, brand_of = campaigns.lock_brands_of([row.campaign_id for row in rows])
     turned = {turns.brand_id for turns in record_turns(locked.values(), now)}
+    return post_and_evaluate(
+        rows, locked, brand_of, turned, source=source, actor=actor, now=now, correct=correct,
+        spend_import_id=spend_import_id,
+    )  # fmt: skip
+
+
+def post_and_evaluate(
+    rows: Sequence[SpendRow],
+    locked: Mapping[UUID, LockedBrand],
+    brand_of: Mapping[UUID, UUID],
+    turned: set[UUID],
+    *,
+    source: str,
+    actor: str,
+    now: datetime,
+    correct: bool = False,
+    spend_import_id: UUID | None = None,
+) -> SpendResult:
+    """What posting spend is within a transaction that has locked the brands and recorded which of them have turned."""
     posting = spending.post(
         rows, locked, brand_of, source=source, correct=correct, actor=actor, now=now, spend_import_id=spend_import_id
     )
@@ -207,6 +226,19 @@ def void_spend(
     moved = spending.void(spend, reason=reason, actor=actor, now=now)
     after = {"amount": None}
     return _spend_changed(spend, locked, moved, "void spend", before, after, reason=reason, actor=actor, now=now)
+
+
+@use_case
+def restore_spend(
+    spend_id: UUID, *, reason: str, actor: str, now: datetime, expected_version: int | None = None
+) -> SpendChange:
+    """Take a voided spend back into all totals: the opposite of `void_spend`. That it was void stays on record."""
+    spend, locked = _lock_spend(spend_id, now, expected_version)
+    reason = campaigns.clean_reason(reason)
+    before = {"amount": None if spend.voided_at else spend.amount}
+    moved = spending.restore(spend, reason=reason, actor=actor, now=now)
+    after = {"amount": spend.amount}
+    return _spend_changed(spend, locked, moved, "restore spend", before, after, reason=reason, actor=actor, now=now)
 
 
 def _lock_spend(spend_id: UUID, now: datetime, expected_version: int | None) -> tuple[Spend, dict[UUID, LockedBrand]]:

@@ -69,9 +69,12 @@ def zones_in_use() -> set[str]:
 
 
 def gather(
-    selection: Selection, zones: Iterable[str], now: datetime, *, archived: bool = False
+    selection: Selection, zones: Iterable[str], now: datetime, *, archived: bool = False, reserved: bool = False
 ) -> Iterator[Snapshot | Undecidable]:
-    """The chosen campaigns with their facts at `now`; those of archived campaigns only when asked for."""
+    """The chosen campaigns with their facts at `now`; those of archived campaigns only when asked for.
+
+    So is what is reserved: holds rest on spend, and sweeps need not read it.
+    """
     clock = []
     for name in zones:
         try:
@@ -82,7 +85,7 @@ def gather(
     if not clock:
         clock.append(("", now.date(), month_start(now.date())))
     values, params = values_sql(clock)
-    sql = _sql(values, selection, archived=archived)
+    sql = _sql(values, selection, archived=archived, reserved=reserved)
     brands: dict[str, _Brand] = {}
     with connection.cursor() as cursor:
         cursor.execute(sql, [*params, *selection.params])
@@ -91,29 +94,34 @@ def gather(
                 yield _read(row, brands)
 
 
-def _sql(clock_values: str, selection: Selection, *, archived: bool) -> str:
-    """One statement. Each total is looked up by its key, and only where there is a budget to compare it with."""
+def _sql(clock_values: str, selection: Selection, *, archived: bool, reserved: bool) -> str:
+    """One statement. Each total is looked up by its key, and only where there is a budget to compare it with.
+
+    With `reserved`, both figures come as one text, so that one look gives both.
+    """
     text = "::text" if is_postgres() else ""
+    and_reserved = " || ' ' || p.reserved" if reserved else ""
+    used, posted = f"p.used{and_reserved}", f"p.posted{and_reserved}"
     current = "" if archived else "c.archived_at IS NULL AND "
     return f"""
         WITH clock(zone, today, month) AS (VALUES {clock_values}),
         brand AS MATERIALIZED (
             SELECT b.id, b.currency, b.timezone, clock.today, clock.month,
                 b.emergency_stopped_at IS NOT NULL AS stopped,
-                b.daily_budget, {_used("b.daily_budget", "b.id", "D", "clock.today")} AS day_used,
-                b.monthly_budget, {_used("b.monthly_budget", "b.id", "M", "clock.month")} AS month_used
+                b.daily_budget, {_period("b.daily_budget", "b.id", "D", "clock.today", used)} AS day_used,
+                b.monthly_budget, {_period("b.monthly_budget", "b.id", "M", "clock.month", used)} AS month_used
             FROM brands_brand b LEFT JOIN clock ON clock.zone = b.timezone
             WHERE {selection.brands}
         )
         SELECT c.id{text}, c.brand_id{text}, b.currency, c.holds, c.next_check_at,
             c.emergency_stopped_at IS NOT NULL, c.manual_paused_at IS NOT NULL, c.manual_pause_until,
             c.start_date, c.end_date, c.week,
-            c.lifetime_budget, {_used("c.lifetime_budget", "c.id", "L", "'1970-01-01'")},
-            c.monthly_budget, {_used("c.monthly_budget", "c.id", "M", "b.month")},
-            c.daily_budget, {_used("c.daily_budget", "c.id", "D", "b.today")},
+            c.lifetime_budget, {_period("c.lifetime_budget", "c.id", "L", "'1970-01-01'", used)},
+            c.monthly_budget, {_period("c.monthly_budget", "c.id", "M", "b.month", used)},
+            c.daily_budget, {_period("c.daily_budget", "c.id", "D", "b.today", used)},
             b.timezone, b.today, b.stopped, b.monthly_budget, b.month_used, b.daily_budget, b.day_used,
             o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before,
-            {_used("o.id", "c.id", "L", "'1970-01-01'", "posted")}
+            {_period("o.id", "c.id", "L", "'1970-01-01'", posted)}
         FROM brand b
         JOIN campaigns_campaign c ON c.brand_id = b.id
         LEFT JOIN campaigns_override o ON o.campaign_id = c.id AND o.cleared_at IS NULL
@@ -121,11 +129,15 @@ def _sql(clock_values: str, selection: Selection, *, archived: bool) -> str:
     """  # noqa: S608 - only placeholders and our own conditions
 
 
-def _used(wanted: str, scope: str, kind: str, starts_on: str, column: str = "used") -> str:
+def _period(wanted: str, scope: str, kind: str, starts_on: str, shown: str) -> str:
     return (
-        f"CASE WHEN {wanted} IS NOT NULL THEN (SELECT p.{column} FROM spending_budgetperiod p"  # noqa: S608
+        f"CASE WHEN {wanted} IS NOT NULL THEN (SELECT {shown} FROM spending_budgetperiod p"  # noqa: S608
         f" WHERE p.scope_id = {scope} AND p.kind = '{kind}' AND p.starts_on = {starts_on}) END"
     )
+
+
+_Counted = int | str | None
+"""What counts in a period: spend, or the text of spend and what is reserved; None where there is no such row."""
 
 
 class _Brand(NamedTuple):
@@ -164,8 +176,8 @@ def _stopped(row: Sequence[Any]) -> Snapshot | None:
 
 
 def _brand(
-    zone_name: str, today: date | None, stopped: bool, month: int | None, month_used: int | None, day: int | None,
-    day_used: int | None,
+    zone_name: str, today: date | None, stopped: bool, month: int | None, month_used: _Counted, day: int | None,
+    day_used: _Counted,
 ) -> _Brand:  # fmt: skip
     its_zone = zone(zone_name)
     if today is None:
@@ -175,9 +187,13 @@ def _brand(
     return _Brand(its_zone, today, (Scope.BRAND,) if stopped else (), monthly, daily, monthly + daily)
 
 
-def _budget(hold: Hold, scope: Scope, limit: int | None, used: int | None) -> tuple[Budget, ...]:
+def _budget(hold: Hold, scope: Scope, limit: int | None, counted: _Counted) -> tuple[Budget, ...]:
     """The budget, if there is one."""
-    return () if limit is None else (Budget(hold, scope, limit, used or 0),)
+    if limit is None:
+        return ()
+    if isinstance(counted, str):
+        return (Budget(hold, scope, limit, *map(int, counted.split())),)
+    return (Budget(hold, scope, limit, counted or 0),)
 
 
 def _facts(brand: _Brand, row: Sequence[Any]) -> Facts:
@@ -198,9 +214,10 @@ def _facts(brand: _Brand, row: Sequence[Any]) -> Facts:
 
 
 def _override(
-    lifts: str, starts_at: datetime, ends_at: datetime, extra: int | None, spent_before: int, posted: int | None
+    lifts: str, starts_at: datetime, ends_at: datetime, extra: int | None, spent_before: int, posted: _Counted
 ) -> OverrideFact:
-    return OverrideFact(holds.from_text(lifts), starts_at, ends_at, extra, (posted or 0) - spent_before)
+    spent, reserved = map(int, posted.split()) if isinstance(posted, str) else (posted or 0, 0)
+    return OverrideFact(holds.from_text(lifts), starts_at, ends_at, extra, spent - spent_before, reserved)
 
 
 def _typed(row: Sequence[Any]) -> Sequence[Any]:

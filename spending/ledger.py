@@ -1,4 +1,5 @@
-"""The ledger's hot SQL: spends in, totals up. Set-based, the same on PostgreSQL and SQLite.
+"""The ledger's hot SQL: spends in, totals up, money set aside and given back. Set-based, the same on PostgreSQL and
+SQLite but for one statement that SQLite takes in two.
 
 The brands concerned are locked by the caller, so nobody else writes these rows meanwhile. Totals move in the same
 transaction as the ledger, by what was really inserted. Amounts are integer micros here.
@@ -122,14 +123,15 @@ def add_up(spends: Iterable[tuple[UUID, UUID, int, date, str]]) -> list[Move]:
         for period, amount in own.items():
             moves.append((PeriodKey(brand_id, *period, campaign_id), amount))
             totals[period] = totals.get(period, 0) + amount
-        lifetime = PeriodKey(brand_id, PeriodKind.LIFETIME.value, LIFETIME_STARTS_ON, campaign_id)
+        lifetime = PeriodKey(brand_id, _LIFETIME, LIFETIME_STARTS_ON, campaign_id)
         moves.append((lifetime, sum(days.values())))
     for brand_id, totals in brands.items():
         moves += [(PeriodKey(brand_id, *period, brand_id), amount) for period, amount in totals.items()]
     return moves
 
 
-_DAY, _MONTH = PeriodKind.DAY.value, PeriodKind.MONTH.value
+_DAY, _MONTH, _LIFETIME = PeriodKind.DAY.value, PeriodKind.MONTH.value, PeriodKind.LIFETIME.value
+_KEY_COLUMNS = "brand_id, kind, starts_on, scope_id"
 _KEY_TYPES = ("uuid", "text", "date", "uuid", "bigint")
 
 
@@ -166,17 +168,9 @@ def move_totals(moves: Sequence[Move]) -> list[PeriodAfter]:
 
 def _move(cursor: CursorWrapper, moves: Sequence[Move]) -> list[tuple[Any, ...]]:
     rows, params = rows_sql(_KEY_TYPES, [(*key, amount) for key, amount in moves])
-    given = f"v(brand_id, kind, starts_on, scope_id, amount) AS ({rows})"
-    least, greatest = ("LEAST", "GREATEST") if is_postgres() else ("MIN", "MAX")
-    returned = "brand_id, kind, starts_on, scope_id, budget, used, forgiven"
-    insert_sql = f"""
-        INSERT INTO spending_budgetperiod AS p
-            (scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven)
-        {_ROWS} ORDER BY v.brand_id, v.kind, v.starts_on, v.scope_id
-        ON CONFLICT (scope_id, kind, starts_on) DO UPDATE SET posted = p.posted + excluded.posted,
-            forgiven = {least}(p.forgiven, {greatest}(p.posted + excluded.posted, 0))
-        RETURNING {returned}
-    """
+    given = f"v({_KEY_COLUMNS}, amount) AS ({rows})"
+    returned = f"{_KEY_COLUMNS}, budget, used, forgiven"
+    insert_sql = f"{_add('v.amount, 0')} RETURNING {returned}"
     if is_postgres():  # most rows are of campaigns: they need not travel
         return fetch(
             cursor,
@@ -187,9 +181,26 @@ def _move(cursor: CursorWrapper, moves: Sequence[Move]) -> list[tuple[Any, ...]]
     return fetch(cursor, f"WITH {given} {insert_sql}", params)
 
 
-# The budget is read here, in a statement that begins after the brand was locked: what was read before may be old.
-# It is looked up by key: joined, it makes the planner read all campaigns for a batch of some hundred.
-_ROWS = """
+def _add(amounts: str) -> str:
+    """The statement that adds the periods of `v` to those kept; `amounts` are posted and reserved."""
+    least, greatest = ("LEAST", "GREATEST") if is_postgres() else ("MIN", "MAX")
+    return f"""
+        INSERT INTO spending_budgetperiod AS p
+            (scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven)
+        {_rows(amounts)} ORDER BY v.brand_id, v.kind, v.starts_on, v.scope_id
+        ON CONFLICT (scope_id, kind, starts_on) DO UPDATE SET
+            posted = p.posted + excluded.posted, reserved = p.reserved + excluded.reserved,
+            forgiven = {least}(p.forgiven, {greatest}(p.posted + excluded.posted, 0))
+    """
+
+
+def _rows(amounts: str) -> str:
+    """The periods of `v` as rows to insert.
+
+    The budget is read here, in a statement that begins after the brand was locked: what was read before may be old.
+    It is looked up by key: joined, it makes the planner read all campaigns for a batch of some hundred.
+    """
+    return f"""
     SELECT v.scope_id, v.brand_id, NULLIF(v.scope_id, v.brand_id), v.kind, v.starts_on,
         CASE WHEN v.scope_id = v.brand_id THEN (
             SELECT CASE v.kind WHEN 'D' THEN b.daily_budget ELSE b.monthly_budget END
@@ -197,22 +208,22 @@ _ROWS = """
         ) ELSE (
             SELECT CASE v.kind WHEN 'D' THEN c.daily_budget WHEN 'M' THEN c.monthly_budget ELSE c.lifetime_budget END
             FROM campaigns_campaign c WHERE c.id = v.scope_id
-        ) END, v.amount, 0, 0
+        ) END, {amounts}, 0
     FROM v
-"""
+"""  # noqa: S608 - no input
 
 
 def open_periods(keys: Iterable[PeriodKey], now: datetime) -> None:
     """Record that these periods of brands have begun. One that is recorded already stays as it is."""
-    rows = [(*key, 0) for key in sorted(keys)]
+    rows = sorted(keys)
     with connection.cursor() as cursor:
         for some in chunks(rows, 5_000 if is_postgres() else 500):
             values, params = values_sql(some)
             cursor.execute(
                 f"""
-                WITH v(brand_id, kind, starts_on, scope_id, amount) AS (VALUES {values}),
+                WITH v({_KEY_COLUMNS}) AS (VALUES {values}),
                      n(scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven)
-                         AS ({_ROWS})
+                         AS ({_rows("0, 0")})
                 INSERT INTO spending_budgetperiod AS p
                     (scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved, forgiven, turned_at)
                 SELECT n.*, %s FROM n WHERE true ORDER BY n.brand_id, n.kind, n.starts_on
@@ -221,3 +232,95 @@ def open_periods(keys: Iterable[PeriodKey], now: datetime) -> None:
                 """,  # noqa: S608 - only placeholders
                 [*params, param(now)],
             )
+
+
+# --- Money set aside -------------------------------------------------------------------------------------------------
+
+
+class Reserve(NamedTuple):
+    """Money to set aside. The order of the fields is the order of the columns."""
+
+    id: UUID
+    brand_id: UUID
+    campaign_id: UUID
+    channel: str
+    amount: int
+    day: date
+    created_at: datetime
+    created_by: str
+    origin: str
+    expires_at: datetime
+
+
+def reserve(entry: Reserve) -> bool:
+    """Set this money aside in the periods of its day, if its id is not known yet. Says if it was.
+
+    What is reserved moves by what was really inserted, and the rows that are missing are made, as with spends.
+    """
+    keys = periods_of(entry.brand_id, entry.campaign_id, entry.day)
+    with connection.cursor() as cursor:
+        most = (_reserve_at_once if is_postgres() else _reserve_in_two)(cursor, entry, keys)
+    if most is not None and most > money.MAX_TOTAL_MICROS:
+        raise Refused("The total set aside would be larger than can be kept.", field="amount")
+    return most is not None
+
+
+def periods_of(brand_id: UUID, campaign_id: UUID, day: date) -> list[PeriodKey]:
+    """The periods in which money set aside on this day counts, in the order in which they are written."""
+    month = month_start(day)
+    return [
+        PeriodKey(brand_id, kind, starts_on, scope_id)
+        for kind, starts_on, scope_id in (
+            (_DAY, day, brand_id), (_DAY, day, campaign_id), (_LIFETIME, LIFETIME_STARTS_ON, campaign_id),
+            (_MONTH, month, brand_id), (_MONTH, month, campaign_id),
+        )
+    ]  # fmt: skip
+
+
+_RESERVE = (
+    f"INSERT INTO spending_reservation ({', '.join(Reserve._fields)}, status)"  # noqa: S608 - only placeholders
+    f" VALUES ({','.join(['%s'] * len(Reserve._fields))}, 'PENDING') ON CONFLICT (id) DO NOTHING"
+)
+
+
+def _reserve_at_once(cursor: CursorWrapper, entry: Reserve, keys: Sequence[PeriodKey]) -> int | None:
+    """The largest sum that is set aside then; None for an id that is known."""
+    values, params = values_sql([key[1:] for key in keys])
+    sql = f"""
+        WITH r AS ({_RESERVE} RETURNING brand_id, amount), k(kind, starts_on, scope_id) AS (VALUES {values}),
+            v({_KEY_COLUMNS}, amount) AS (SELECT r.brand_id, k.kind, k.starts_on, k.scope_id, r.amount FROM r, k),
+            moved AS ({_add("0, v.amount")} RETURNING reserved)
+        SELECT max(reserved) FROM moved
+    """  # noqa: S608 - only placeholders
+    most: int | None = fetch(cursor, sql, [*entry, *params])[0][0]
+    return most
+
+
+def _reserve_in_two(cursor: CursorWrapper, entry: Reserve, keys: Sequence[PeriodKey]) -> int | None:
+    cursor.execute(_RESERVE, list(map(param, entry)))
+    if not cursor.rowcount:
+        return None
+    rows, params = values_sql([(*key, entry.amount) for key in keys])
+    sql = f"WITH v({_KEY_COLUMNS}, amount) AS (VALUES {rows}) {_add('0, v.amount')} RETURNING reserved"
+    return max(int(row[0]) for row in fetch(cursor, sql, params))
+
+
+def release(reserved: Iterable[tuple[UUID, UUID, int, date]]) -> None:
+    """Take these (brand, campaign, micros, day) out of what is reserved, once: when their reservations are resolved.
+
+    No upsert: the row it would insert has a negative amount, which the table refuses before it looks for a conflict.
+    """
+    sums: dict[PeriodKey, int] = {}
+    for brand_id, campaign_id, amount, day in reserved:
+        for key in periods_of(brand_id, campaign_id, day):
+            sums[key] = sums.get(key, 0) + amount
+    with connection.cursor() as cursor:
+        for some in chunks(list(sums.items()), 5_000 if is_postgres() else 500):
+            rows, params = rows_sql(_KEY_TYPES, [(*key, amount) for key, amount in some])
+            sql = f"""
+                WITH v({_KEY_COLUMNS}, amount) AS ({rows})
+                UPDATE spending_budgetperiod AS p SET reserved = p.reserved - v.amount FROM v
+                WHERE p.scope_id = v.scope_id AND p.kind = v.kind AND p.starts_on = v.starts_on RETURNING 1
+            """  # noqa: S608 - only placeholders
+            if (found := len(fetch(cursor, sql, params))) != len(some):
+                raise RuntimeError(f"{found} of {len(some)} periods were found; check_ledger --rebuild mends them")

@@ -146,7 +146,8 @@ def _entry(
             field="currency",
         )
     amount = _amount(row.amount, row.spend_type, zero_allowed=zero_allowed)
-    _check_date(row.spend_date, brand, now)
+    if source != Source.RESERVATION:  # its day was read from the brand's calendar; the brand may have moved since
+        _check_date(row.spend_date, brand, now)
     description = _description(row.description, row.spend_type)
     key = _key(row.key)
     content = f"{row.campaign_id}|{amount}|{row.spend_date}|{row.spend_type}|{description}"
@@ -367,6 +368,17 @@ def void(spend: Spend, *, reason: str, actor: str, now: datetime) -> list[ledger
     spend.spend_import = None
     save_changes([spend])
     return ledger.move_totals(ledger.add_up([moved_by(spend, -1)]))
+
+
+def restore(spend: Spend, *, reason: str, actor: str, now: datetime) -> list[ledger.PeriodAfter]:
+    """Take a voided spend back into all totals. One that is not void stays as it is."""
+    if spend.voided_at is None:
+        return []
+    revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
+    spend.voided_at = None
+    spend.spend_import = None
+    save_changes([spend])
+    return ledger.move_totals(ledger.add_up([moved_by(spend, 1)]))
 
 
 def revise(spend: Spend, *, actor: str, reason: str, now: datetime) -> SpendRevision:
