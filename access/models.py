@@ -1,5 +1,6 @@
 """Who may: which brands a person works for, the tokens of machines, and what a caller was answered."""
 
+from axes.models import AccessAttempt, AccessLog
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -98,3 +99,27 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.caller}: {self.key}"
+
+
+class FailedLogin(AccessAttempt):  # type: ignore[misc]  # django-axes ships no types
+    """Wrong passwords for a name from an address and a browser, as django-axes counts them."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "failed login"
+        default_permissions = ("view", "delete")
+
+    def __str__(self) -> str:
+        return f"{self.username} from {self.ip_address}"
+
+
+class Login(AccessLog):  # type: ignore[misc]
+    """Somebody logged in."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "login"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.username} from {self.ip_address}"

@@ -2,6 +2,8 @@
 
 `ROLES` is the whole truth about the four groups of the system: every `migrate` puts them as they are here. Who needs
 another mixture makes a group of their own.
+
+To enter the admin a person needs Django's flag “staff status” as well. Without it, only tokens act for them.
 """
 
 from collections.abc import Mapping
@@ -48,8 +50,9 @@ MANAGE = frozenset(
 ADMINISTER = frozenset(
     {
         "access.all_brands", "access.restore", "access.view_apitoken", "access.add_apitoken", "access.change_apitoken",
-        "access.view_membership", "access.add_membership", "access.change_membership", "access.delete_membership",
-        "auth.view_user", "auth.add_user", "auth.change_user", "auth.view_group",
+        "access.view_membership", "access.add_membership", "access.delete_membership", "access.view_failedlogin",
+        "access.delete_failedlogin", "access.view_login", "auth.view_user", "auth.add_user", "auth.change_user",
+        "auth.view_group",
     }
 )  # fmt: skip
 

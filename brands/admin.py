@@ -1,6 +1,6 @@
 """Brands and the audit record in the admin."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,22 +14,25 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from moneyed import CURRENCIES
 
+from access.callers import Caller, caller_of
+from access.services import join_if_needed
 from brands.models import AuditEntry, Brand
 from brands.periods import local_date
 from brands.services import INPUTS, zone, zone_names
 from budget_system import clock, money
 from budget_system.admin import show
-from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, query_url
-from spending.figures import Spent, spent
+from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, query_url, with_archived
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import OptionalReasonForm, ReasonForm, UseCaseForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
 from budget_system.admin.ui import AutocompleteSelectFilter, DropdownFilter, Radios, SearchableSelect
+from budget_system.db import joined, use_case
 from campaigns.models import Campaign, CampaignStatus
 from enforcement import services
 from enforcement.evaluation import Evaluation
 from enforcement.explain import local_text
 from enforcement.snapshots import zones_in_use
+from spending.figures import Spent, spent
 from spending.models import BudgetPeriod, PeriodKind
 
 BUDGETS = ("daily_budget", "monthly_budget")
@@ -66,7 +69,8 @@ class ZoneFilter(DropdownFilter):
     parameter_name = "zone"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [(name, name) for name in sorted(zones_in_use())]
+        zones = model_admin.get_queryset(request).order_by().values_list("timezone", flat=True).distinct()
+        return [(name, name) for name in sorted(str(zone) for zone in zones)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Brand]) -> QuerySet[Brand]:
         return queryset.filter(timezone=self.value()) if self.value() in zone_names() else queryset
@@ -77,7 +81,7 @@ class CurrencyFilter(DropdownFilter):
     parameter_name = "currency"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        codes = Brand.objects.order_by("currency").values_list("currency", flat=True).distinct()
+        codes = model_admin.get_queryset(request).order_by("currency").values_list("currency", flat=True).distinct()
         return [(code, code) for code in codes]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Brand]) -> QuerySet[Brand]:
@@ -137,6 +141,8 @@ class BrandFigures:
 class BrandAdmin(ActionsAdmin):
     form = BrandForm
     inputs = INPUTS
+    budgets = BUDGETS
+    brand_path = "pk"
     list_display = (
         "name", "today", "month", "campaigns_count", "state", "local_day", "currency",
     )  # fmt: skip
@@ -152,6 +158,9 @@ class BrandAdmin(ActionsAdmin):
         ("Brand", {"fields": ("name", "timezone", "currency")}),
         ("Budgets", {"fields": BUDGETS, "description": "They cover the sum of all campaigns. A change acts at once."}),
     )
+
+    def visible(self, things: QuerySet[Brand], caller: Caller) -> QuerySet[Brand]:
+        return with_archived(super().visible(things, caller), caller)
 
     # --- The list -----------------------------------------------------------------------------------------------------
 
@@ -218,7 +227,7 @@ class BrandAdmin(ActionsAdmin):
         return [Panel("History of the budgets", _budget_history(obj))]
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Brand:
-        brand = services.create_brand(form.given(INPUTS), actor=actor_of(request), now=now)
+        brand = _create(caller_of(request), form.given(INPUTS), now)
         self.say(request, f"The brand “{brand}” is there. Add its campaigns next.")
         self._warn(request, brand)
         return brand
@@ -248,7 +257,7 @@ class BrandAdmin(ActionsAdmin):
             return ("restore",)
         return (stop, "forced_reset", "archive")
 
-    @object_action("Emergency stop…", path="stop", icon="emergency_home", danger=True)
+    @object_action("Emergency stop…", path="stop", needs="brands.emergency_stop", icon="emergency_home", danger=True)
     def emergency_stop(self, request: HttpRequest, obj: Brand) -> HttpResponse:
         def run(form: Any) -> None:
             evaluation = services.emergency_stop_brand(
@@ -262,7 +271,7 @@ class BrandAdmin(ActionsAdmin):
             intro=["Every campaign of this brand stops now. No override, reset or schedule lifts it."],
         )  # fmt: skip
 
-    @object_action("Clear emergency stop…", path="clear-stop", icon="play_circle")
+    @object_action("Clear emergency stop…", path="clear-stop", needs="brands.clear_emergency_stop", icon="play_circle")
     def clear_stop(self, request: HttpRequest, obj: Brand) -> HttpResponse:
         def run(form: Any) -> None:
             evaluation = services.clear_brand_stop(
@@ -275,7 +284,7 @@ class BrandAdmin(ActionsAdmin):
             run=run, intro=[_notice(obj, clock.now()), "Campaigns run again where nothing else holds them."],
         )  # fmt: skip
 
-    @object_action("Forced reset…", path="reset", icon="restart_alt")
+    @object_action("Forced reset…", path="reset", needs="brands.force_reset", icon="restart_alt")
     def forced_reset(self, request: HttpRequest, obj: Brand) -> HttpResponse:
         def run(form: Any) -> None:
             kinds = [PeriodKind(code) for code in form.cleaned_data["kinds"]]
@@ -299,7 +308,7 @@ class BrandAdmin(ActionsAdmin):
             ],
         )  # fmt: skip
 
-    @object_action("Archive…", path="archive", icon="archive")
+    @object_action("Archive…", path="archive", needs="brands.delete_brand", icon="archive")
     def archive(self, request: HttpRequest, obj: Brand) -> HttpResponse:
         def run(form: Any) -> None:
             services.archive_brand(obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now())
@@ -311,7 +320,7 @@ class BrandAdmin(ActionsAdmin):
             intro=[f"The brand and its {count} campaigns are paused and leave the lists. Nothing is deleted."],
         )  # fmt: skip
 
-    @object_action("Restore…", path="restore", icon="unarchive")
+    @object_action("Restore…", path="restore", needs="access.restore", icon="unarchive")
     def restore(self, request: HttpRequest, obj: Brand) -> HttpResponse:
         def run(_: Any) -> None:
             services.restore_brand(obj.pk, actor=actor_of(request), now=clock.now())
@@ -321,6 +330,15 @@ class BrandAdmin(ActionsAdmin):
             self, request, obj, title="Restore", button="Restore", form_class=forms.Form, run=run,
             intro=["The brand and the campaigns archived with it come back, paused."],
         )  # fmt: skip
+
+
+@use_case
+def _create(caller: Caller, inputs: Mapping[str, object], now: datetime) -> Brand:
+    """A new brand, whose first member is who made it: they would not see it otherwise."""
+    with joined():
+        brand = services.create_brand(inputs, actor=caller.name, now=now)
+    join_if_needed(caller.user, brand.pk, caller.name, now)
+    return brand
 
 
 def _campaigns(brand: Brand, figures: BrandFigures) -> SafeString:
@@ -408,7 +426,8 @@ class AuditActionFilter(FixedFilter):
         for action in (
             "activate", "amend spend", "archive", "change brand", "change campaign", "change schedule",
             "clear emergency stop", "clear override", "create brand", "create campaign", "emergency stop",
-            "forced reset", "override", "pause", "restore", "void spend",
+            "forced reset", "issue token", "join brand", "leave brand", "override", "pause", "rename token", "restore",
+            "revoke token", "void spend",
         )
     ]  # fmt: skip
 
@@ -417,7 +436,7 @@ class AuditTypeFilter(FixedFilter):
     title = "thing"
     parameter_name = "type"
     field = "object_type"
-    values = [(name, name) for name in ("brand", "campaign", "spend")]
+    values = [(name, name) for name in ("brand", "campaign", "spend", "membership", "API token")]
 
 
 @admin.register(AuditEntry)
@@ -429,6 +448,7 @@ class AuditEntryAdmin(RecordAdmin[AuditEntry]):
         ("brand", AutocompleteSelectFilter), AuditActionFilter, AuditTypeFilter, ("at", DaysFilter),
     )  # fmt: skip
     search_fields = ("object_label", "actor", "reason")
+    brand_path = "brand"  # what belongs to no brand, such as a token, is for those who see all brands
     ordering = ("-id",)
     list_fullwidth = True
     empty_text = "Every change of an input is written down here: add a brand to see the first entry."
@@ -451,7 +471,12 @@ class AuditEntryAdmin(RecordAdmin[AuditEntry]):
         return show.change_lines(entry.before, entry.after, entry.brand.zone if entry.brand else None)
 
 
-_PAGES = {"brand": "brands_brand", "campaign": "campaigns_campaign", "spend": "spending_spend"}
+_PAGES = {
+    "brand": "brands_brand",
+    "campaign": "campaigns_campaign",
+    "spend": "spending_spend",
+    "API token": "access_apitoken",
+}
 
 
 def _thing(object_type: str, object_id: UUID, label: str) -> SafeString:

@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "access.login.LoginLimit",
     "axes.middleware.AxesMiddleware",
     "access.throttling.RateHeaders",
 ]
@@ -253,6 +254,9 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "budget_system.requests.client_address"
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # access/admin.py shows what it keeps
+AXES_LOCKOUT_CALLABLE = "access.login.locked_out"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the wait that is announced is the wait
 
 # --- The API ---------------------------------------------------------------------------------------------------------
 
@@ -265,10 +269,10 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["access.permissions.MayDo"],
     "DEFAULT_THROTTLE_CLASSES": ["access.throttling.CallerThrottle"],
     "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
+        "budget_system.rest.renderers.JSONAnswer",
         "budget_system.rest.renderers.BrowsableAPI",
     ],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "budget_system.rest.parsers.JSONInForm"],
+    "DEFAULT_PARSER_CLASSES": ["budget_system.rest.parsers.JSON", "budget_system.rest.parsers.JSONInForm"],
     "DEFAULT_PAGINATION_CLASS": "budget_system.rest.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "budget_system.rest.filters.StrictFilters",
@@ -290,7 +294,20 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True, "tryItOutEnabled": True},
     "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "budget_system.rest.schema.add_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "CampaignStatus": "campaigns.models.CampaignStatus",
+        "ReservationStatus": "spending.models.ReservationStatus",
+        "ImportState": "spending.models.ImportState",
+        "Hold": "campaigns.api.HOLDS",
+        "Platform": "campaigns.models.Platform",
+    },
 }
 REQUESTS_PER_MINUTE = env.int("REQUESTS_PER_MINUTE", default=6_000)
 
@@ -303,6 +320,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    # Of logins, what needs somebody's eye: all of them are kept in the database.
+    "loggers": {"axes": {"level": "ERROR"}},
 }
 
 # --- Admin -----------------------------------------------------------------------------------------------------------

@@ -12,12 +12,12 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from access.callers import Caller
 from brands.admin import warn_of_daily_above_monthly
 from budget_system import clock
 from budget_system.admin import show
-from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted
+from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, with_archived
 from budget_system.admin.campaign_actions import CampaignActions, now_text, state_of
-from spending.figures import spent
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import UseCaseForm
 from budget_system.admin.ui import (
@@ -33,10 +33,12 @@ from campaigns.services import INPUTS
 from enforcement import services
 from enforcement.explain import local_text
 from enforcement.services import Cause
+from spending.figures import spent
 from spending.ledger import LIFETIME_STARTS_ON
 from spending.models import BudgetPeriod, PeriodKind
 
 TIMELINE = 20
+BUDGETS = ("daily_budget", "monthly_budget", "lifetime_budget")
 
 
 class ReasonFilter(FixedFilter):
@@ -87,6 +89,8 @@ class CampaignForm(UseCaseForm):
 class CampaignAdmin(CampaignActions):
     form = CampaignForm
     inputs = INPUTS
+    budgets = BUDGETS
+    brand_path = "brand"
     opens_after_add = True
     list_display = ("name", "brand_name", "status_now", "why", "platform", "today", "month", "next_check")
     list_select_related = ("brand",)
@@ -102,7 +106,7 @@ class CampaignAdmin(CampaignActions):
     empty_text = "A campaign spends its brand's budget. Add one: it runs around the clock until you edit its schedule."
     fieldsets = (
         ("Campaign", {"fields": ("brand", "name", "platform", "external_id")}),
-        ("Budgets", {"fields": ("daily_budget", "monthly_budget", "lifetime_budget")}),
+        ("Budgets", {"fields": BUDGETS}),
         ("Flight", {"fields": ("start_date", "end_date")}),
     )
 
@@ -111,13 +115,25 @@ class CampaignAdmin(CampaignActions):
         return fieldsets if obj is not None else (*fieldsets, ("Start", {"fields": ("paused",)}))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("brand",)  # a campaign never changes its brand
+        if obj is None:
+            return super().get_readonly_fields(request, obj)
+        if not self.may_change(request):
+            return ("brand", *INPUTS)
+        return (*super().get_readonly_fields(request, obj), "brand")  # a campaign never changes its brand
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may change schedules edits the week on the campaign's page, and nothing else there."""
+        may_change = self.may_change(request) or request.user.has_perm("scheduling.change_schedule")
+        return may_change and not (isinstance(obj, Campaign) and self.is_closed(obj))
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return () if obj is None else self.inlines  # a new one gets seven whole days from the use case
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         return super().get_queryset(request).select_related("brand")
+
+    def visible(self, things: QuerySet[Campaign], caller: Caller) -> QuerySet[Campaign]:
+        return with_archived(super().visible(things, caller), caller)
 
     # --- The list -----------------------------------------------------------------------------------------------------
 
@@ -258,6 +274,7 @@ class OverrideAdmin(RecordAdmin[Override]):
     list_filter = (OverrideStateFilter, ("campaign__brand", AutocompleteSelectFilter))
     search_fields = ("campaign__name",)
     campaign_path = "campaign"
+    brand_path = "campaign__brand"
     ordering = ("-starts_at", "pk")
     list_fullwidth = True
     empty_text = "To let a campaign run in spite of a hold, open the campaign and choose Override."
@@ -358,6 +375,7 @@ class StateChangeAdmin(RecordAdmin[StateChange]):
     list_filter = (("brand", AutocompleteSelectFilter), ToStatusFilter, CauseFilter, ("at", DaysFilter))
     search_fields = ("campaign__name",)
     campaign_path = "campaign"
+    brand_path = "brand"
     ordering = ("-id",)
     list_fullwidth = True
     empty_text = "Whenever a campaign stops, starts, or is held for other reasons, it is written down here."

@@ -18,6 +18,7 @@ class RunAdmin(RecordAdmin[Run]):
     list_display = ("kind", "age", "started", "took", "outcome", "counted", "trigger")
     list_filter = (("kind", ChoicesDropdownFilter), ("started_at", DaysFilter))
     ordering = ("-id",)
+    brand_path = None
     empty_text = "Ticks write a line each. Start the worker and the beat, or run manage.py enforce_budgets."
     fieldsets = ((None, {"fields": ("kind", "trigger", "started", "took", "outcome", "counted", "error")}),)
 

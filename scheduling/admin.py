@@ -34,6 +34,7 @@ class ScheduleAdmin(UseCaseAdmin[Schedule]):
     list_filter = (("campaign__brand", AutocompleteSelectFilter), "day_of_week", "is_active")
     search_fields = ("campaign__name",)
     campaign_path = "campaign"
+    brand_path = "campaign__brand"
     ordering = ("-id",)
     autocomplete_fields = ("campaign",)
     empty_text = "Every new campaign gets seven whole days. Add a campaign, or a window for one that has none."

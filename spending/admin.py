@@ -92,6 +92,7 @@ class SpendAdmin(ActionsAdmin):
     search_fields = ("description", "key", "campaign__name")
     search_help_text = "Campaign, platform campaign id, brand, key, or words of the description"
     campaign_path = "campaign"
+    brand_path = "brand"
     other_search = ("key", "description__icontains")
     ordering = ("-id",)
     sortable_by = ("day",)
@@ -208,7 +209,7 @@ class SpendAdmin(ActionsAdmin):
     def offered(self, obj: Spend) -> Iterable[str]:
         return () if obj.voided_at is not None else ("void",)
 
-    @object_action("Void…", path="void", icon="block", danger=True)
+    @object_action("Void…", path="void", needs="spending.delete_spend", icon="block", danger=True)
     def void(self, request: HttpRequest, obj: Spend) -> HttpResponse:
         def run(form: Any) -> None:
             result = services.void_spend(
@@ -247,6 +248,7 @@ class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
     list_filter = (("replaced_at", DaysFilter), ("spend_type", ChoicesDropdownFilter))
     search_fields = ("spend__campaign__name",)
     campaign_path = "spend__campaign"
+    brand_path = "spend__brand"
     ordering = ("-id",)
     list_fullwidth = True
     empty_text = "When a spend is corrected or voided, its former value is kept here."
@@ -318,6 +320,7 @@ class BudgetPeriodAdmin(RecordAdmin[BudgetPeriod]):
     search_fields = ("campaign__name", "brand__name")
     search_help_text = "Campaign or brand"
     campaign_path = "campaign"
+    brand_path = "brand"
     other_search = ("brand__name__icontains",)
     ordering = ("-id",)
     sortable_by = ()
@@ -374,6 +377,7 @@ class ForcedResetAdmin(RecordAdmin[ForcedReset]):
     list_select_related = ("brand",)
     list_filter = (("brand", AutocompleteSelectFilter), PeriodKindFilter, ("at", DaysFilter))
     search_fields = ("brand__name", "reason", "actor")
+    brand_path = "brand"
     ordering = ("-id",)
     empty_text = "Nobody has begun a period afresh. To do so, open a brand and choose Forced reset."
     fieldsets = ((None, {"fields": ("when", "brand_name", "period", "no_longer_counted", "actor", "reason")}),)

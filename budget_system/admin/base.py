@@ -1,7 +1,9 @@
-"""The base of every admin here: nothing is written but through one use case, and nothing is deleted.
+"""The base of every admin here: nothing is written but through one use case, nothing is deleted, and nobody sees
+what belongs to brands that they do not work for.
 
 Django's admin saves the object that its form has filled. Ours hands the changed fields to a use case, which locks,
 checks the version, writes, and evaluates in a transaction of its own; what it refuses becomes an error of the form.
+Its lists, pages, actions, choices and searches all begin at `get_queryset`: who sees what is decided there.
 """
 
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models import Field, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,6 +21,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from access.callers import Caller, caller_of
 from budget_system import clock
 from budget_system.admin.forms import AmountField, UseCaseForm
 from budget_system.admin.show import campaign_label
@@ -34,7 +38,7 @@ MATCHED_CAMPAIGNS = 1_000
 
 def actor_of(request: HttpRequest) -> str:
     """Who asks, as the records name them."""
-    return f"user: {request.user.get_username()}"
+    return caller_of(request).name
 
 
 class Panel(NamedTuple):
@@ -102,6 +106,37 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
     """Where a search by campaign looks: the path to it, resolved first so that a large table is read by its index."""
     other_search: Sequence[str] = ()
     """Further conditions of a search, as lookups."""
+    brand_path: str | None
+    """The path from a thing to its brand; None if it belongs to none and everybody may see it who may see its kind."""
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[M]:
+        return self.visible(super().get_queryset(request), caller_of(request))
+
+    def visible(self, things: models.QuerySet[M], caller: Caller) -> models.QuerySet[M]:
+        """Those that the caller may see."""
+        if not hasattr(self, "brand_path"):
+            raise ImproperlyConfigured(f"{type(self).__name__} must say by brand_path who sees what it shows.")
+        return things if self.brand_path is None else caller.only_theirs(things, self.brand_path)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs.setdefault("queryset", self.choices_of(db_field, request))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs.setdefault("queryset", self.choices_of(db_field, request))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def choices_of(self, db_field: Any, request: HttpRequest) -> models.QuerySet[Any] | None:
+        """What may be chosen is what the list of such things shows."""
+        listed = self.admin_site._registry.get(db_field.related_model)
+        return listed.get_queryset(request) if isinstance(listed, RoomAdmin) else None
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """The same words whether it never was, belongs to others, or is archived and out of sight."""
+        self.message_user(
+            request, f"There is no such {opts.verbose_name}, or it is not yours to see.", messages.WARNING
+        )
+        return HttpResponseRedirect(reverse("admin:index"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -130,9 +165,13 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
         term = search_term.strip()
         if not term:
             return queryset, False
-        matches = Campaign.objects.filter(
-            Q(name__icontains=term) | Q(external_id=term) | Q(brand__name__icontains=term)
-        ).values_list("pk", flat=True)
+        # Only theirs: the first so many of all brands' campaigns might have none of them.
+        matches = (
+            caller_of(request)
+            .only_theirs(Campaign.objects.all())
+            .filter(Q(name__icontains=term) | Q(external_id=term) | Q(brand__name__icontains=term))
+            .values_list("pk", flat=True)
+        )
         found = Q(**{f"{self.campaign_path}__in": list(matches[:MATCHED_CAMPAIGNS])})
         for lookup in self.other_search:
             found |= Q(**{lookup: term})
@@ -184,6 +223,12 @@ class UseCaseAdmin(RoomAdmin[M]):
     form = UseCaseForm
     opens_after_add = False
     inputs: Sequence[str] = ()
+    budgets: Sequence[str] = ()
+    """The inputs that only who may change budgets can change."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if request.user.has_perm("brands.change_budget") else (*fixed, *self.budgets)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super(RoomAdmin, self).has_add_permission(request)
@@ -281,6 +326,11 @@ class UseCaseAdmin(RoomAdmin[M]):
 
     def say(self, request: HttpRequest, message: str, level: int = messages.SUCCESS) -> None:
         self.message_user(request, message, level)
+
+
+def with_archived(things: models.QuerySet[M], caller: Caller) -> models.QuerySet[M]:
+    """Archived ones too for who may restore them."""
+    return things if caller.may("access.restore") else things.filter(archived_at=None)
 
 
 def amount_field(db_field: Field[Any, Any]) -> AmountField:

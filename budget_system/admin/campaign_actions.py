@@ -75,6 +75,13 @@ class CampaignActions(ActionsAdmin):
         {"title": "More", "items": ["clear_override", "archive", "restore"]},
     )
 
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        """Asked by the actions of the list, as their `permissions` say."""
+        return request.user.has_perm("campaigns.pause_campaign")
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("brands.emergency_stop")
+
     def offered(self, obj: Campaign) -> Iterable[str]:
         if obj.archived_at is not None:
             return ("restore",) if obj.emergency_stopped_at is None else ("restore", "clear_stop")
@@ -84,7 +91,7 @@ class CampaignActions(ActionsAdmin):
         names.append("override")
         return [*names, "clear_override"] if has_override else names
 
-    @object_action("Pause…", path="pause", icon="pause")
+    @object_action("Pause…", path="pause", needs="campaigns.pause_campaign", icon="pause")
     def pause(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         zone, now = obj.brand.zone, clock.now()
 
@@ -100,7 +107,7 @@ class CampaignActions(ActionsAdmin):
             intro=[state_of(obj, now), f"Times are in {zone.key}. No reset, raise or schedule ends a pause by hand."],
         )  # fmt: skip
 
-    @object_action("Activate…", path="activate", icon="play_arrow")
+    @object_action("Activate…", path="activate", needs="campaigns.pause_campaign", icon="play_arrow")
     def activate(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         def run(form: Any) -> None:
             verdict = services.activate(
@@ -111,7 +118,9 @@ class CampaignActions(ActionsAdmin):
             else:
                 self.say(
                     request,
-                    format_html("“{}” stays paused: {}. {}", obj, show.hold_words(verdict.holds), way_on(obj, verdict)),
+                    format_html(
+                        "“{}” stays paused: {}. {}", obj, show.hold_words(verdict.holds), way_on(request, obj, verdict)
+                    ),
                     messages.WARNING,
                 )
 
@@ -120,7 +129,7 @@ class CampaignActions(ActionsAdmin):
             intro=[state_of(obj, clock.now()), "This ends the pause by hand. Other holds stay: see Override."],
         )  # fmt: skip
 
-    @object_action("Override…", path="override", icon="lock_open")
+    @object_action("Override…", path="override", needs="campaigns.override_campaign", icon="lock_open")
     def override(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         zone, now = obj.brand.zone, clock.now()
 
@@ -153,7 +162,7 @@ class CampaignActions(ActionsAdmin):
             ],
         )  # fmt: skip
 
-    @object_action("Clear override…", path="clear-override", icon="lock")
+    @object_action("Clear override…", path="clear-override", needs="campaigns.override_campaign", icon="lock")
     def clear_override(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         def run(form: Any) -> None:
             verdict = services.clear_override(
@@ -166,7 +175,7 @@ class CampaignActions(ActionsAdmin):
             intro=[state_of(obj, clock.now())],
         )  # fmt: skip
 
-    @object_action("Emergency stop…", path="stop", icon="emergency_home", danger=True)
+    @object_action("Emergency stop…", path="stop", needs="brands.emergency_stop", icon="emergency_home", danger=True)
     def emergency_stop(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         def run(form: Any) -> None:
             services.emergency_stop(
@@ -179,7 +188,7 @@ class CampaignActions(ActionsAdmin):
             run=run, intro=["The campaign stops now. No override, reset or schedule lifts it."],
         )  # fmt: skip
 
-    @object_action("Clear emergency stop…", path="clear-stop", icon="play_circle")
+    @object_action("Clear emergency stop…", path="clear-stop", needs="brands.clear_emergency_stop", icon="play_circle")
     def clear_stop(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         def run(form: Any) -> None:
             verdict = services.clear_stop(
@@ -192,7 +201,7 @@ class CampaignActions(ActionsAdmin):
             run=run, intro=[state_of(obj, clock.now())],
         )  # fmt: skip
 
-    @object_action("Archive…", path="archive", icon="archive")
+    @object_action("Archive…", path="archive", needs="campaigns.delete_campaign", icon="archive")
     def archive(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         def run(form: Any) -> None:
             services.archive_campaign(
@@ -205,7 +214,7 @@ class CampaignActions(ActionsAdmin):
             intro=["It is paused and leaves the lists. Nothing is deleted; late spend still counts."],
         )  # fmt: skip
 
-    @object_action("Restore…", path="restore", icon="unarchive")
+    @object_action("Restore…", path="restore", needs="access.restore", icon="unarchive")
     def restore(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         def run(_: Any) -> None:
             services.restore_campaign(obj.pk, actor=actor_of(request), now=clock.now())
@@ -216,7 +225,7 @@ class CampaignActions(ActionsAdmin):
             intro=["It comes back paused."],
         )  # fmt: skip
 
-    @admin.action(description="Pause…", permissions=["change"])
+    @admin.action(description="Pause…", permissions=["pause"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
         def run(campaign: Campaign, form: Any) -> Outcome:
             now = clock.now()
@@ -231,7 +240,7 @@ class CampaignActions(ActionsAdmin):
             form_class=BulkPauseForm, run=run,
         )  # fmt: skip
 
-    @admin.action(description="Activate…", permissions=["change"])
+    @admin.action(description="Activate…", permissions=["pause"])
     def activate_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
         def run(campaign: Campaign, form: Any) -> Outcome:
             verdict = services.activate(
@@ -244,7 +253,7 @@ class CampaignActions(ActionsAdmin):
             button="Activate", form_class=OptionalReasonForm, run=run,
         )  # fmt: skip
 
-    @admin.action(description="Emergency stop…", permissions=["change"])
+    @admin.action(description="Emergency stop…", permissions=["stop"])
     def stop_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
         def run(campaign: Campaign, form: Any) -> Outcome:
             services.emergency_stop(
@@ -262,10 +271,12 @@ def now_text(verdict: Verdict) -> str:
     return "It runs." if verdict.runs else f"It is paused: {show.hold_words(verdict.holds)}."
 
 
-def way_on(campaign: Campaign, verdict: Verdict) -> SafeString:
+def way_on(request: HttpRequest, campaign: Campaign, verdict: Verdict) -> SafeString:
     """What a person can do about the holds that remain."""
     if Hold.EMERGENCY_STOP in verdict.holds:
         return format_html("Clear the emergency stop first.")
+    if not request.user.has_perm("campaigns.override_campaign"):
+        return format_html("Who may override can let it run in spite of that: ask a manager.")
     url = reverse("admin:campaigns_campaign_override", args=[campaign.pk])
     return show.link(url, "Let it run in spite of that: override…")
 

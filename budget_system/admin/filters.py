@@ -12,13 +12,15 @@ Lookups = list[tuple[str, str]]
 
 
 class ArchivedFilter(DropdownFilter):
-    """Archived things are out of sight unless asked for."""
+    """Archived things are out of sight unless asked for by who may restore them."""
 
     title = "archived"
     parameter_name = "archived"
     all_option = ["", "Current only"]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        if not request.user.has_perm("access.restore"):
+            return []  # and so the filter is not shown, and asking for it by hand finds nothing
         return [("yes", "Archived only"), ("all", "Current and archived")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -58,12 +58,13 @@ class UseCaseForm(forms.ModelForm[Any]):
 
     expected_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
     refusal: ClassVar[Refused | None] = None
+    has_version: ClassVar[bool] = True
     version_of = ""
     """The attribute of the instance that holds the versioned thing; the instance itself if empty."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance._state.adding:
+        if self.instance._state.adding or not self.has_version:
             del self.fields["expected_version"]
         else:
             self.initial["expected_version"] = self.versioned.version
@@ -80,7 +81,7 @@ class UseCaseForm(forms.ModelForm[Any]):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.refusal is not None:
             self.add_error(self.field_of(self.refusal), self.refusal.message)
-        elif not self.instance._state.adding:
+        elif "expected_version" in self.fields:
             self._check_version(cleaned.get("expected_version"))
         return cleaned
 

@@ -71,8 +71,15 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
-            "title": "People",
-            "items": [_item("Users", "person", "auth_user"), _item("Groups", "group", "auth_group")],
+            "title": "Access",
+            "items": [
+                _item("Users", "person", "auth_user"),
+                _item("Roles", "group", "auth_group"),
+                _item("Brand members", "badge", "access_membership"),
+                _item("API tokens", "key", "access_apitoken"),
+                _item("Logins", "login", "access_login"),
+                _item("Failed logins", "gpp_bad", "access_failedlogin"),
+            ],
         },
     ]
 

@@ -31,13 +31,18 @@ Action = Callable[..., HttpResponse]
 """A method `(self, request, obj)` of an admin."""
 
 
-def object_action(title: str, *, path: str, icon: str = "", danger: bool = False) -> Callable[[Action], Any]:
-    """Make a method `(request, obj)` an action on an object's page: permission, existence and offer are checked."""
+def object_action(
+    title: str, *, path: str, needs: str | None = None, icon: str = "", danger: bool = False
+) -> Callable[[Action], Any]:
+    """Make a method `(request, obj)` an action on an object's page: permission, existence and offer are checked.
+
+    `needs` is the permission, such as `campaigns.pause_campaign`; without it, the one to change such things.
+    """
 
     def decorate(function: Action) -> Any:
         @wraps(function)
         def view(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
-            if not model_admin.may_change(request):
+            if not model_admin.has_view_permission(request) or not model_admin.may(request, needs):
                 raise PermissionDenied
             obj = model_admin.get_object(request, unquote(object_id))
             if obj is None:
@@ -58,6 +63,7 @@ def object_action(title: str, *, path: str, icon: str = "", danger: bool = False
         marked: Any = view
         marked.short_description = title
         marked.url_path = path
+        marked.needs = needs
         marked.icon = icon or None
         marked.variant = ActionVariant.DANGER if danger else ActionVariant.DEFAULT
         marked.attrs = {}
@@ -74,14 +80,15 @@ class ActionsAdmin(UseCaseAdmin[Any]):
         """The names of the actions that are possible for this object as it stands."""
         raise NotImplementedError
 
+    def may(self, request: HttpRequest, needs: str | None) -> bool:
+        return self.may_change(request) if needs is None else request.user.has_perm(needs)
+
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        if not self.may_change(request):
-            return []
         obj = self.get_object(request, unquote(str(object_id)))
         if obj is None:
             return []
         prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
-        names = {prefix + name for name in self.offered(obj)}
+        names = {prefix + name for name in self.offered(obj) if self.may(request, getattr(self, name).needs)}
         return [action for action in super().get_actions_detail(request, object_id) if action.action_name in names]
 
 

@@ -1,11 +1,23 @@
-"""Users and groups, in the look of the rest."""
+"""Users and groups, in the look of the rest: who may do what, and for which brands."""
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from access.models import Membership
+from access.roles import Role
+from access.services import join, leave
+from budget_system import clock
+from budget_system.admin import show
+from budget_system.admin.base import Page, actor_of, note, noted
+from budget_system.admin.ui import TabularInline
 
 if TYPE_CHECKING:
     _UserBases = DjangoUserAdmin[User]
@@ -24,15 +36,172 @@ admin.site.index_title = "Overview"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
+SHOWN_BRANDS = 3
+
+
+def permissions_of(**held: Any) -> set[str]:
+    found = Permission.objects.filter(**held).values_list("content_type__app_label", "codename")
+    return {f"{app}.{codename}" for app, codename in found}
+
+
+def outranks(person: User, editor: Any) -> bool:
+    """Whether `person` may do what `editor` may not: then their login is not `editor`'s to change, or to take over."""
+    if editor.is_superuser:
+        return False
+    theirs = permissions_of(user=person) | permissions_of(group__user=person)
+    return person.is_superuser or not theirs <= editor.get_all_permissions()
+
+
+class BrandsInline(TabularInline[Membership, User]):
+    """The brands that a person works for: added and removed by use cases, which write them down."""
+
+    model = Membership
+    fields = ("brand",)
+    autocomplete_fields = ("brand",)
+    extra = 0
+    verbose_name = "brand"
+    verbose_name_plural = "works for these brands"
+    hide_title = True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        return super().get_queryset(request).select_related("brand")
+
 
 @admin.register(User)
 class UserAdmin(_UserBases):
-    pass
+    list_display = ("username", "name", "roles", "works_for", "state", "last_seen")
+    list_filter = ("groups", "is_active")
+    list_per_page = 50
+    list_fullwidth = True
+    list_filter_submit = True
+    show_full_result_count = False
+    inlines = (BrandsInline,)
+    fieldsets = (
+        ("Login", {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (
+            "Access",
+            {
+                "fields": ("is_active", "is_staff", "groups", "is_superuser", "user_permissions"),
+                "description": "The groups are the roles. To enter this admin a person needs staff status as well; "
+                "without it, only tokens act for them. Who leaves: switch active off, and nothing is lost.",
+            },
+        ),
+        ("Record", {"fields": ("last_seen", "joined")}),
+    )
+    readonly_fields = ("last_seen", "joined")
+
+    # --- Who may change whom ------------------------------------------------------------------------------------------
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if request.user.is_superuser else (*fixed, "is_superuser", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or not outranks(obj, request.user))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False  # their name stands in the records, and their tokens are kept
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups" and not request.user.is_superuser:
+            mine = request.user.get_all_permissions()
+            within = [group.pk for group in Group.objects.all() if permissions_of(group=group) <= mine]
+            kwargs["queryset"] = Group.objects.filter(pk__in=within)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        return () if obj is None else self.inlines
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        formset.save(commit=False)
+        actor, now = actor_of(request), clock.now()
+        for membership in formset.deleted_objects:
+            leave(membership.pk, actor, now)
+        for membership in formset.new_objects:
+            join(form.instance, membership.brand_id, actor, now)
+
+    # --- The list -----------------------------------------------------------------------------------------------------
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return Page
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        memberships = Prefetch("memberships", Membership.objects.select_related("brand").order_by("brand__name"))
+        return super().get_queryset(request).prefetch_related("groups", memberships)
+
+    def dress(self, rows: list[User], now: datetime) -> None:
+        all_brands = Permission.objects.filter(content_type__app_label="access", codename="all_brands")
+        see_all = set(
+            User.objects.filter(
+                Q(is_superuser=True) | Q(groups__permissions__in=all_brands) | Q(user_permissions__in=all_brands),
+                pk__in=[user.pk for user in rows],
+            ).values_list("pk", flat=True)
+        )
+        for user in rows:
+            note(user, user.pk in see_all)
+
+    @admin.display(description="name")
+    def name(self, user: User) -> str:
+        return user.get_full_name() or "–"
+
+    @admin.display(description="role")
+    def roles(self, user: User) -> SafeString | str:
+        if user.is_superuser:
+            return "Superuser"
+        names = [group.name.capitalize() for group in user.groups.all()]
+        return ", ".join(names) or show.nothing("none: may do nothing")
+
+    @admin.display(description="works for")
+    def works_for(self, user: User) -> SafeString | str:
+        if noted(user):
+            return "all brands"
+        names = [membership.brand.name for membership in user.memberships.all()]
+        more = len(names) - SHOWN_BRANDS
+        shown = ", ".join(names[:SHOWN_BRANDS]) + (f" and {more} more" if more > 0 else "")
+        return shown or show.nothing("no brand: sees nothing")
+
+    @admin.display(description="login")
+    def state(self, user: User) -> SafeString:
+        if not user.is_active:
+            return show.badge("Off", show.BAD)
+        return show.badge("Admin and API", show.GOOD) if user.is_staff else show.badge("API only", show.INFO)
+
+    @admin.display(description="last login", ordering="last_login")
+    def last_seen(self, user: User) -> str:
+        return show.utc(user.last_login) if user.last_login else "never"
+
+    @admin.display(description="since")
+    def joined(self, user: User) -> str:
+        return show.utc(user.date_joined)
 
 
 @admin.register(Group)
 class GroupAdmin(_GroupBases):
-    pass
+    """The four roles are as the system has them; other mixtures are made here, by superusers."""
+
+    list_display = ("name", "kind")
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser) and not _is_role(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser) and not _is_role(obj)
+
+    @admin.display(description="kind")
+    def kind(self, group: Group) -> SafeString:
+        return show.badge("Role of the system", show.INFO) if _is_role(group) else show.badge("Your own")
+
+
+def _is_role(group: Group | None) -> bool:
+    return group is not None and group.name in set(Role)
 
 
 if not TYPE_CHECKING:

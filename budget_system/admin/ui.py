@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     class DropdownFilter(admin.SimpleListFilter): ...
 
-    class AutocompleteSelectFilter(admin.RelatedFieldListFilter): ...
+    class _AutocompleteSelectFilter(admin.RelatedFieldListFilter):
+        lookup_kwarg: str
+        request: Any
+        model_admin: Any
 
     class ChoicesDropdownFilter(admin.ChoicesFieldListFilter): ...
 
@@ -41,12 +44,8 @@ if TYPE_CHECKING:
 
 else:
     from unfold.admin import ModelAdmin, TabularInline
-    from unfold.contrib.filters.admin import (
-        AutocompleteSelectFilter,
-        ChoicesDropdownFilter,
-        DropdownFilter,
-        RangeDateFilter,
-    )
+    from unfold.contrib.filters.admin import AutocompleteSelectFilter as _AutocompleteSelectFilter
+    from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
     from unfold.enums import ActionVariant
     from unfold.forms import PaginationInlineFormSet as InlineFormSet
     from unfold.views import ChangeList
@@ -58,6 +57,18 @@ else:
     from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
     from unfold.widgets import UnfoldBooleanSwitchWidget as Switch
+
+
+class AutocompleteSelectFilter(_AutocompleteSelectFilter):
+    """Unfold's names whatever is chosen. Ours names it only if the person may see it."""
+
+    def choices(self, changelist: Any) -> Any:
+        for choice in super().choices(changelist):
+            form: Any = dict(choice)["form"]
+            listed: Any = self.model_admin.admin_site.get_model_admin(self.field.related_model)
+            form.fields[self.lookup_kwarg].queryset = listed.get_queryset(self.request)
+            yield choice
+
 
 __all__ = [
     "INPUT_CLASSES",
