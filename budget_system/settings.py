@@ -187,7 +187,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_VISIBILITY_TIMEOUT = 300
 CELERY_BEAT_CRON_STARTING_DEADLINE = 1800
-CELERY_IMPORTS = ["tasks.budget_tasks"]
+CELERY_IMPORTS = ["tasks.budget_tasks", "tasks.import_tasks"]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire_reservations": {
         "task": "tasks.budget_tasks.expire_reservations_task",
@@ -203,6 +203,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "tasks.budget_tasks.enforce_budget_limits_task",
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 280},
+    },
+    "pick_up_imports": {
+        "task": "tasks.import_tasks.pick_up_imports_task",
+        "schedule": crontab(),
+        "options": {"expires": 55},
     },
     "daily_reset": {
         "task": "tasks.budget_tasks.daily_reset_task",

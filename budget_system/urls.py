@@ -1,10 +1,11 @@
-"""URLs: the admin is the product; / leads to it."""
+"""URLs: the admin is the product, and / leads to it; the API is beside it."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("api/", include("budget_system.rest.urls")),
 ]

@@ -11,7 +11,7 @@ from budget_system.db import read_uuid
 from campaigns.holds import Hold, Verdict
 from campaigns.models import Campaign
 from campaigns.services import Change, apply
-from enforcement.decision import Facts, causes_at, decide
+from enforcement.decision import Cause, causes_at, decide
 from enforcement.snapshots import Selection, Snapshot, Undecidable, gather
 
 logger = logging.getLogger(__name__)
@@ -75,11 +75,12 @@ def look(
 
 
 def _change(snapshot: Snapshot, verdict: Verdict, now: datetime) -> Change:
-    figures = figures_of(snapshot.facts, snapshot.currency, now) if verdict.holds != snapshot.holds else []
+    changed = verdict.holds != snapshot.holds
+    figures = figures_of(causes_at(snapshot.facts, now), snapshot.currency) if changed else []
     return Change(read_uuid(snapshot.campaign_id), read_uuid(snapshot.brand_id), snapshot.holds, verdict, figures)
 
 
-def figures_of(facts: Facts, currency: str, now: datetime) -> list[dict[str, object]]:
+def figures_of(causes: Iterable[Cause], currency: str) -> list[dict[str, object]]:
     """What each hold rests on, as kept with a state change and shown by the API."""
     return [
         {
@@ -90,7 +91,7 @@ def figures_of(facts: Facts, currency: str, now: datetime) -> list[dict[str, obj
             "until": cause.until.isoformat() if cause.until else None,
             "lifted": cause.lifted,
         }
-        for cause in causes_at(facts, now)
+        for cause in causes
     ]
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from brands.models import Brand
 from brands.periods import local_date, month_start
+from budget_system import money
 from campaigns.models import Campaign
 from spending.ledger import LIFETIME_STARTS_ON
 from spending.models import BudgetPeriod, PeriodKind
@@ -33,6 +34,11 @@ class Spent(NamedTuple):
     day: Use = Use()
     month: Use = Use()
     lifetime: Use = Use()
+
+
+def left_text(micros: int | None, currency: str) -> str | None:
+    """What may still be authorised, never less than 0; None where there is no limit."""
+    return None if micros is None else money.exact_text(money.from_micros(max(micros, 0)), currency)
 
 
 def spent(scopes: Iterable[Brand | Campaign], now: datetime) -> dict[UUID, Spent]:

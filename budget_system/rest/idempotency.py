@@ -1,0 +1,108 @@
+"""Idempotency-Key: a request that may be sent twice is carried out once.
+
+The answer is kept in the transaction of what the request did, so neither is there without the other, whatever dies.
+While the first request is under way, the same key is answered 409 (on SQLite, which has one writer, it waits); later it
+is answered what the first one was. Another request under the same key is refused with 422. An answer that changed
+nothing because the input was wrong is not kept: mend it and send it again with the same key.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection
+from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+
+from access.callers import caller_of
+from access.models import IdempotentAnswer
+from budget_system import clock
+from budget_system.db import fetch, is_postgres, joined, use_case
+from budget_system.rest.problems import InFlight, KeyReused
+
+HEADER = "Idempotency-Key"
+KEPT_FOR = timedelta(days=7)
+LONGEST_KEY = 200
+
+
+class Kept(NamedTuple):
+    """An answer, and whether it was given before."""
+
+    status: int
+    data: Any
+    replayed: bool
+
+
+def answered_once(method: Callable[..., Response]) -> Callable[..., Response]:
+    """Make a POST method heed the header Idempotency-Key."""
+
+    @functools.wraps(method)
+    def run(view: Any, request: Any, *args: Any, **kwargs: Any) -> Response:
+        key = request.headers.get(HEADER)
+        if key is None:
+            return method(view, request, *args, **kwargs)
+        if not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
+            raise ValidationError({HEADER: [f"Use 1 to {LONGEST_KEY} printable characters, such as a UUID."]})
+        kept = _once(
+            caller_of(request).key,
+            key,
+            _fingerprint(request),
+            lambda: method(view, request, *args, **kwargs),
+            now=clock.now(),
+        )
+        response = Response(kept.data, status=kept.status)
+        response["Idempotent-Replayed"] = "true" if kept.replayed else "false"
+        response.problem = kept.status >= 400  # type: ignore[attr-defined]
+        return response
+
+    run.takes_idempotency_key = True  # type: ignore[attr-defined]
+    return run
+
+
+@use_case
+def _once(caller: str, key: str, fingerprint: str, do: Callable[[], Response], *, now: datetime) -> Kept:
+    if is_postgres() and not _locked(f"{caller} {key}"):
+        raise InFlight
+    kept = IdempotentAnswer.objects.filter(caller=caller, key=key).first()
+    if kept is not None:
+        if kept.fingerprint != fingerprint:
+            raise KeyReused
+        return Kept(kept.status, json.loads(kept.body), replayed=True)
+    with joined():
+        response = do()
+    body = JSONRenderer().render(response.data).decode()
+    IdempotentAnswer.objects.create(
+        caller=caller, key=key, fingerprint=fingerprint, status=response.status_code, body=body, created_at=now
+    )
+    return Kept(response.status_code, json.loads(body), replayed=False)
+
+
+def _locked(name: str) -> bool:
+    """Take the name until the transaction ends; False if another one has it."""
+    number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+    with connection.cursor() as cursor:
+        return bool(fetch(cursor, "SELECT pg_try_advisory_xact_lock(%s)", [number])[0][0])
+
+
+def _fingerprint(request: Any) -> str:
+    digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
+    if request.content_type.startswith("multipart/"):
+        for name in sorted(request.data):
+            values = request.data.getlist(name)
+            digest.update(f"\n{name}\n".encode())
+            for value in values:
+                digest.update(b"".join(value.chunks()) if hasattr(value, "chunks") else str(value).encode())
+                if hasattr(value, "seek"):
+                    value.seek(0)
+    else:
+        digest.update(request._request.body)
+    return digest.hexdigest()
+
+
+def forget_old_answers(now: datetime) -> int:
+    """Delete answers older than `KEPT_FOR`; how many that were."""
+    return IdempotentAnswer.objects.filter(created_at__lt=now - KEPT_FOR).delete()[0]

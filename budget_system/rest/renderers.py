@@ -1,0 +1,33 @@
+"""The API in a browser."""
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+
+from budget_system.rest.problems import MEDIA_TYPE
+
+
+class JSONAnswer(JSONRenderer):
+    """JSON; a problem says of itself that it is one."""
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
+        response = (renderer_context or {}).get("response")
+        if response is not None and getattr(response, "problem", False):
+            response["Content-Type"] = MEDIA_TYPE
+        return super().render(data, accepted_media_type, renderer_context)
+
+
+class BrowsableAPI(BrowsableAPIRenderer):
+    """REST framework's, under our name; in demo mode it says so. Bodies are typed as JSON, the one form of input."""
+
+    template = "budget/api.html"
+
+    def get_context(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context(*args, **kwargs), "demo": settings.DEMO}
+
+    def render_form_for_serializer(self, serializer: Any) -> str:
+        return ""
+
+    def get_rendered_html_form(self, data: Any, view: Any, method: str, request: Any) -> Any:
+        return None if method in {"POST", "PUT"} else super().get_rendered_html_form(data, view, method, request)

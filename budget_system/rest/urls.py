@@ -1,0 +1,39 @@
+"""The API's paths. A slash at the end may be there or not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import DefaultRouter
+
+from brands.api import BrandViewSet
+from budget_system.rest.views import Me, NoSuchPath, Root
+from campaigns.api import CampaignViewSet
+from scheduling.api import ScheduleViewSet
+from spending.api import ReservationViewSet, SpendViewSet
+
+
+class Router(DefaultRouter):
+    include_format_suffixes = False
+    APIRootView = Root
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.trailing_slash = "/?"
+
+
+router = Router()
+router.register("brands", BrandViewSet, "brand")
+router.register("campaigns", CampaignViewSet, "campaign")
+router.register("spends", SpendViewSet, "spend")
+router.register("schedules", ScheduleViewSet, "schedule")
+router.register("reservations", ReservationViewSet, "reservation")
+
+urlpatterns: Sequence[Any] = [
+    re_path("^me/?$", Me.as_view(), name="api-me"),
+    re_path("^schema/?$", SpectacularAPIView.as_view(), name="api-schema"),
+    re_path("^docs/?$", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("", include(router.urls)),
+    re_path("^.*$", NoSuchPath.as_view(), name="api-nowhere"),
+]

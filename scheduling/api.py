@@ -1,0 +1,105 @@
+"""Schedules (dayparting) through the API: the windows of campaigns, one by one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import django_filters as filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers, status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from budget_system import clock
+from budget_system.rest.fields import Moment, Strict
+from budget_system.rest.idempotency import answered_once
+from budget_system.rest.views import Changeable
+from enforcement import services
+from scheduling.models import Schedule, Weekday
+from scheduling.services import ScheduleRow
+from scheduling.windows import Window
+
+
+class WindowSerializer(Strict):
+    """A window [start, end) on a weekday in the brand's time zone."""
+
+    day_of_week = serializers.IntegerField(min_value=0, max_value=6, help_text="0 is Monday.")
+    start_time = serializers.TimeField()
+    end_time = serializers.TimeField(help_text="00:00, 23:59 and 23:59:59 mean the end of the day.")
+    ends_next_day = serializers.BooleanField(
+        required=False, default=False, help_text="It runs into the next day, such as Friday 22:00 to 06:00."
+    )
+    is_active = serializers.BooleanField(required=False, default=True)
+
+
+class ScheduleSerializer(WindowSerializer):
+    """A window of a campaign. A campaign that has none runs around the clock."""
+
+    id = serializers.UUIDField(read_only=True)
+    campaign = serializers.UUIDField(source="campaign_id")
+    created_at = Moment(read_only=True)
+    updated_at = Moment(read_only=True)
+
+
+def rows_of(values: Mapping[str, Any]) -> ScheduleRow:
+    """The row that these values of a window make."""
+    window = Window(values["day_of_week"], values["start_time"], values["end_time"], values["ends_next_day"])
+    return ScheduleRow(window, values["is_active"])
+
+
+class ScheduleFilters(filters.FilterSet):  # type: ignore[misc]
+    campaign = filters.UUIDFilter("campaign_id")
+    brand = filters.UUIDFilter("campaign__brand_id")
+    day_of_week = filters.ChoiceFilter(choices=Weekday.choices)
+    is_active = filters.BooleanFilter()
+
+    class Meta:
+        model = Schedule
+        fields: Sequence[str] = ()
+
+
+@extend_schema_view(
+    list=extend_schema(summary="List windows"),
+    retrieve=extend_schema(summary="Show a window"),
+    create=extend_schema(summary="Add a window to a campaign"),
+    update=extend_schema(summary="Change a window"),
+    partial_update=extend_schema(summary="Change some of a window"),
+    destroy=extend_schema(
+        summary="Remove a window", description="When the last one goes, the campaign runs around the clock."
+    ),
+)
+class ScheduleViewSet(Changeable):
+    serializer_class = ScheduleSerializer
+    filterset_class = ScheduleFilters
+    ordering_fields = ("day_of_week", "start_time", "created_at")
+    brand_path = "campaign__brand"
+    needs: Mapping[str, str] = {
+        "list": "scheduling.view_schedule",
+        "retrieve": "scheduling.view_schedule",
+        "create": "scheduling.add_schedule",
+        "update": "scheduling.change_schedule",
+        "partial_update": "scheduling.change_schedule",
+        "destroy": "scheduling.delete_schedule",
+    }
+
+    def things(self) -> QuerySet[Schedule]:
+        return Schedule.objects.filter(campaign__archived_at=None)
+
+    @answered_once
+    def create(self, request: Request) -> Response:
+        values = self.values(ScheduleSerializer)
+        campaign_id = self.campaign_id(values.pop("campaign_id"))
+        schedule, _verdict = services.add_window(campaign_id, rows_of(values), actor=self.caller.name, now=clock.now())
+        return self.show(schedule, status.HTTP_201_CREATED)
+
+    def change(self, thing: Schedule, values: dict[str, Any], now: datetime) -> None:
+        if values.pop("campaign_id", thing.campaign_id) != thing.campaign_id:
+            raise ValidationError({"campaign": ["A window stays with its campaign. Add one to the other campaign."]})
+        present = {"is_active": thing.is_active, **thing.window._asdict()}
+        services.change_window(thing.pk, rows_of({**present, **values}), actor=self.caller.name, now=now)
+
+    def destroy(self, request: Request, id: str) -> Response:
+        services.remove_window(self.get_object().pk, actor=self.caller.name, now=clock.now())
+        return Response(status=status.HTTP_204_NO_CONTENT)
