@@ -5,16 +5,20 @@ the totals are as if it had been sent once. A dry run does the same work and und
 """
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import datetime
+from datetime import date, datetime
 from typing import IO, TextIO
 from uuid import UUID
 
-from budget_system.db import chunks, rehearsal
+from budget_system.db import chunks, joined, rehearsal, use_case
 from budget_system.errors import Busy, Refused
+from campaigns.models import Campaign
 from enforcement.evaluation import Evaluation
-from enforcement.services import create_brand, create_campaign, post_spend
+from enforcement.services import SpendResult, create_brand, create_campaign, post_spend
+from spending import metrics
+from spending.groups import added
+from spending.import_records import Underway, check_running
 from spending.importing import (
     BrandTarget,
     CampaignTarget,
@@ -25,9 +29,11 @@ from spending.importing import (
     StateFlip,
     UnreadableFile,
 )
+from spending.metrics import DayFigures
 from spending.models import SpendType
 from spending.reports import formats, plain_csv
-from spending.services import Outcome, SpendRow
+from spending.reports.rows import Metrics
+from spending.services import Outcome, Posted, SpendRow
 
 BATCH = 5_000
 """Spends a transaction: enough to be fast, few enough that nobody waits long for a brand."""
@@ -51,19 +57,30 @@ def import_spend(
     dry_run: bool = False,
     rejects: TextIO | None = None,
     progress: Progress = _silent,
+    underway: Underway | None = None,
 ) -> ImportReport:
     """Import a seekable file: a platform's export or a plain CSV. All rejected lines are written to `rejects`.
+
+    With `underway`, what is written carries that import. `progress` is called outside of transactions.
 
     Raises UnreadableFile for a file that cannot be read, Refused for options that make no sense.
     """
     try:
         with _no_search_for_cycles():
             report = formats.parse(stream, options.checked().format, options.reading)
-            intake = Intake(report, options.told(report.format))
-            _Posting(intake, actor=actor, now=now, dry_run=dry_run, progress=progress).run()
+            alive = underway.alive if underway else _nothing
+            intake = Intake(report, options.told(report.format), alive)
+            if underway is not None:
+                underway.about(intake)
+            posting = _Posting(intake, actor=actor, now=now, dry_run=dry_run, progress=progress, underway=underway)
+            posting.run()
             return intake.finish(rejects)
     except plain_csv.UnreadableReport as error:
         raise UnreadableFile(f"The file cannot be read: {error}.", field="file") from error
+
+
+def _nothing() -> None:
+    """Nobody waits for a sign of life."""
 
 
 @contextmanager
@@ -82,13 +99,26 @@ def _no_search_for_cycles() -> Iterator[None]:
 class _Posting:
     """One import under way."""
 
-    def __init__(self, intake: Intake, *, actor: str, now: datetime, dry_run: bool, progress: Progress) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        *,
+        actor: str,
+        now: datetime,
+        dry_run: bool,
+        progress: Progress,
+        underway: Underway | None,
+    ) -> None:
         self.intake = intake
+        self.spend_import_id = underway.id if underway else None
+        self.underway = None if dry_run else underway  # a rehearsal leaves nothing to go on with
         self.options = intake.options
         self.actor, self.now, self.dry_run = actor, now, dry_run
         self.progress = progress
         self.done = 0
         self.flips: dict[UUID, StateFlip] = {}
+        self.metrics_so_far: dict[tuple[UUID, date], Metrics] = {}
+        self.in_parts: set[UUID] = set()
 
     def run(self) -> None:
         brands = self.intake.brands()
@@ -97,11 +127,15 @@ class _Posting:
             undone: AbstractContextManager[None] = rehearsal() if self.dry_run else nullcontext()
             with undone:
                 self._create(unit)
+                self.in_parts |= _in_parts(target for _, targets in unit for target in targets)
                 groups = [group for _, targets in unit for target in targets if target.id for group in target.groups()]
                 for batch in chunks(groups, BATCH):
                     self._post(self._not_from_elsewhere(batch))
                     self.done += len(batch)
-                    self.progress(self.done, total)
+                    if not self.dry_run:
+                        self.progress(self.done, total)
+            if self.dry_run:
+                self.progress(self.done, total)
         result = self.intake.result
         result.dry_run = self.dry_run
         result.changes = [flip for flip in self.flips.values() if flip.from_holds != flip.to_holds]
@@ -121,7 +155,7 @@ class _Posting:
 
     def _create_brand(self, brand: BrandTarget) -> UUID:
         inputs = {"name": brand.name, "currency": brand.currency, "timezone": self.options.timezone}
-        brand.id = create_brand(inputs, actor=self.actor, now=self.now).pk
+        brand.id = _create_brand(inputs, self.underway, actor=self.actor, now=self.now)
         self.intake.result.created_brands.append(brand.name)
         return brand.id
 
@@ -130,7 +164,7 @@ class _Posting:
         if self.options.created_on:
             inputs["platform"] = self.options.created_on
         try:
-            campaign = create_campaign(brand_id, inputs, actor=self.actor, now=self.now)
+            campaign = _create_campaign(brand_id, inputs, self.underway, actor=self.actor, now=self.now)
         except Refused as error:
             self._refuse([target], f"the campaign “{target.name}” cannot be created: {error.message}")
             return
@@ -189,6 +223,9 @@ class _Posting:
             return
         for group, (outcome, reason) in zip(groups, answers, strict=True):
             self.intake.settle(group, outcome, reason)
+        figures = self._figures(groups, [outcome for outcome, _ in answers])
+        self.intake.result.metrics += len(figures.keys() - self.metrics_so_far.keys())
+        self.metrics_so_far |= {place: told for place, told in figures.items() if place[0] in self.in_parts}
         self._note(evaluation)
 
     def _post_all(self, groups: Sequence[Group]) -> tuple[list[tuple[Outcome, str]], Evaluation]:
@@ -200,9 +237,26 @@ class _Posting:
             for group in groups
             if group.target.id
         ]  # fmt: skip
-        source = self.options.spend_source
-        result = post_spend(rows, source=source, actor=self.actor, now=self.now, correct=True)
+        result = _post_batch(
+            rows,
+            lambda answers: self._figures(groups, [answer.outcome for answer in answers]),
+            self.spend_import_id,
+            source=self.options.spend_source,
+            actor=self.actor,
+            now=self.now,
+        )
         return [(one.outcome, one.error.message if one.error else "") for one in result.answers], result.evaluation
+
+    def _figures(self, groups: Sequence[Group], outcomes: Sequence[Outcome]) -> DayFigures:
+        """The metrics of these groups' days, with what earlier batches had of a day that comes in parts."""
+        figures: dict[tuple[UUID, date], Metrics] = {}
+        for group, outcome in zip(groups, outcomes, strict=True):
+            if group.metrics is None or outcome is Outcome.REFUSED or group.target.id is None:
+                continue
+            place = (group.target.id, group.day)
+            before = figures.get(place) or self.metrics_so_far.get(place)
+            figures[place] = added(before, group.metrics)
+        return figures
 
     def _note(self, evaluation: Evaluation) -> None:
         """Keep the holds before the first change of each campaign and those after its last."""
@@ -212,6 +266,58 @@ class _Posting:
             self.flips[change.campaign_id] = StateFlip(
                 change.campaign_id, change.brand_id, before, change.verdict.holds
             )
+
+
+def _in_parts(targets: Iterable[CampaignTarget]) -> set[UUID]:
+    """The campaigns of which a day may be in several spends."""
+    found: set[UUID] = set()
+    several: set[UUID] = set()
+    for target in targets:
+        if target.id is not None:
+            if target.others or target.id in found:
+                several.add(target.id)
+            found.add(target.id)
+    return several
+
+
+@use_case
+def _post_batch(
+    rows: Sequence[SpendRow],
+    figures: Callable[[Sequence[Posted]], DayFigures],
+    spend_import_id: UUID | None,
+    *,
+    source: str,
+    actor: str,
+    now: datetime,
+) -> SpendResult:
+    """Post spends, and keep the metrics of their days, together."""
+    if spend_import_id is not None:
+        check_running(spend_import_id)
+    with joined():
+        result = post_spend(rows, source=source, actor=actor, now=now, correct=True, spend_import_id=spend_import_id)
+    metrics.keep(figures(result.answers), source, now, spend_import_id)
+    return result
+
+
+@use_case
+def _create_brand(inputs: Mapping[str, object], underway: Underway | None, *, actor: str, now: datetime) -> UUID:
+    with joined():
+        brand = create_brand(inputs, actor=actor, now=now)
+    if underway is not None:
+        underway.hold([brand.pk])
+        underway.created("created_brands", brand.name)
+    return brand.pk
+
+
+@use_case
+def _create_campaign(
+    brand_id: UUID, inputs: Mapping[str, object], underway: Underway | None, *, actor: str, now: datetime
+) -> Campaign:
+    with joined():
+        campaign = create_campaign(brand_id, inputs, actor=actor, now=now)
+    if underway is not None:
+        underway.created("created_campaigns", campaign.name)
+    return campaign
 
 
 def _units(brands: Sequence[tuple[BrandTarget, list[CampaignTarget]]]) -> Iterator[Unit]:

@@ -309,6 +309,7 @@ def test_options_that_make_no_sense_are_refused() -> None:
         ("source", ImportOptions(source="My Source!")),
         ("platform", ImportOptions(platform="MYSPACE")),
         ("currency", ImportOptions(currency="XXZ")),
+        ("timezone", ImportOptions(timezone="Mars/Olympus")),
     ):
         with pytest.raises(Refused) as refused:
             import_spend(io.BytesIO(HEADER.encode()), options, actor=ACTOR, now=story.now)
@@ -436,11 +437,11 @@ def test_a_brand_that_cannot_be_created_refuses_its_rows() -> None:
     story = Story()
 
     report = load(
-        story, "2026-05-05,Bravo,11,1000", header="Day,Client,Campaign ID,Cost", brand_id=None, create_brands=True,
-        create_campaigns=True, timezone="Mars/Olympus",
+        story, f"2026-05-05,{'B' * 201},11,1000", header="Day,Client,Campaign ID,Cost", brand_id=None,
+        create_brands=True, create_campaigns=True,
     )  # fmt: skip
 
-    assert "the brand “Bravo” cannot be created" in reasons(report)[2]
+    assert f"the brand “{'B' * 201}” cannot be created" in reasons(report)[2]
 
 
 # --- What was typed by hand ------------------------------------------------------------------------------------------
