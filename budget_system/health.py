@@ -9,20 +9,25 @@ from kombu.exceptions import OperationalError as BrokerError
 from budget_system.celery import app
 from campaigns.models import Campaign, CampaignStatus
 from enforcement.models import Run, RunKind
+from spending.models import Reservation, ReservationStatus
 
 OVERDUE = timedelta(minutes=3)
 """A tick comes every minute; a campaign that waits longer than this says that ticks do not come."""
+RESERVATION_OVERDUE = timedelta(minutes=1)
+"""Reservations expire every ten seconds; one that waits longer than this says that none do, or that one cannot."""
 
 
 def check(now: datetime) -> dict[str, Any]:
-    """`timestamp`, `status` (healthy, degraded or unhealthy) and `checks` for database, campaigns and services."""
+    """`timestamp`, `status` (healthy, degraded or unhealthy) and `checks`: database, campaigns, reservations, services."""
     database = _database()
     checks = {"database": database}
     if database["status"] == "healthy":
         checks["campaigns"] = _campaigns(now)
+        checks["reservations"] = _reservations(now)
         checks["services"] = _services(now)
     else:
-        checks["campaigns"] = checks["services"] = {"status": "unknown", "detail": "The database does not answer."}
+        unknown = {"status": "unknown", "detail": "The database does not answer."}
+        checks["campaigns"] = checks["reservations"] = checks["services"] = unknown
     states = {part["status"] for part in checks.values()}
     status = "unhealthy" if states & {"unhealthy", "unknown"} else "degraded" if "degraded" in states else "healthy"
     return {"timestamp": now.isoformat(), "status": status, "checks": checks}
@@ -45,6 +50,17 @@ def _campaigns(now: datetime) -> dict[str, Any]:
         "active": current.filter(status=CampaignStatus.ACTIVE).count(),
         "paused": current.filter(status=CampaignStatus.PAUSED).count(),
         "overdue": overdue,
+    }
+
+
+def _reservations(now: datetime) -> dict[str, Any]:
+    """How long the oldest reservation is overdue: its time is over, and its money is still set aside."""
+    due = Reservation.objects.filter(status=ReservationStatus.PENDING, expires_at__lte=now).order_by("expires_at")
+    oldest = due.values_list("expires_at", flat=True).first()
+    overdue = timedelta() if oldest is None else now - oldest
+    return {
+        "status": "degraded" if overdue > RESERVATION_OVERDUE else "healthy",
+        "oldest_overdue_s": round(overdue.total_seconds()),
     }
 
 

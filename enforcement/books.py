@@ -1,4 +1,5 @@
-"""Do the books agree? Totals with the ledger, budgets with those set, weeks with their rows, holds with the decision.
+"""Do the books agree? Totals with the ledger, what is set aside with the reservations, budgets with those set, weeks
+with their rows, holds with the decision.
 
 A check reads and changes nothing. A rebuild makes everything derived again from what people and platforms gave, one
 transaction a brand.
@@ -23,7 +24,7 @@ from enforcement.snapshots import Undecidable, between_brands, zones_in_use
 from scheduling.models import Schedule
 from scheduling.services import compiled
 from spending import books
-from spending.books import Brands, BudgetDiffers, TotalDiffers
+from spending.books import Brands, BudgetDiffers, ReservedDiffers, TotalDiffers
 from spending.turns import record_turns
 
 BRANDS = 500
@@ -56,6 +57,7 @@ class Books:
 
     periods: int = 0
     totals: list[TotalDiffers] = field(default_factory=list)
+    reserved: list[ReservedDiffers] = field(default_factory=list)
     budgets: list[BudgetDiffers] = field(default_factory=list)
     weeks: list[WeekDiffers] = field(default_factory=list)
     holds: list[HoldsDiffer] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Books:
 
     @property
     def differences(self) -> int:
-        drift = len(self.totals) + len(self.budgets) + len(self.weeks)
+        drift = len(self.totals) + len(self.reserved) + len(self.budgets) + len(self.weeks)
         return drift + len(self.holds) + len(self.undecidable)
 
     def counts(self) -> dict[str, int]:
@@ -73,6 +75,7 @@ class Books:
         """The brands that something is wrong with."""
         return (
             {one.key.brand_id for one in self.totals}
+            | {one.key.brand_id for one in self.reserved}
             | {one.key.brand_id for one in self.budgets}
             | {one.brand_id for one in self.weeks}
             | {one.brand_id for one in self.holds}
@@ -93,6 +96,7 @@ def check(now: datetime, *, brand_id: UUID | None = None, progress: Progress = _
         those = Brands(some[0], some[-1])
         found.periods += books.count_periods(those)
         found.totals += books.wrong_totals(those)
+        found.reserved += books.wrong_reserved(those)
         found.budgets += books.wrong_budgets(those, zones, now)
         found.weeks += wrong_weeks(those)
         _compare_holds(those, zones, now, found)
@@ -152,22 +156,26 @@ def rebuild(found: Books, *, actor: str, now: datetime, progress: Progress = _si
 
 @use_case
 def rebuild_brand(brand_id: UUID, *, actor: str, now: datetime) -> None:
-    """Make the brand's totals, budgets in force and compiled weeks again, and evaluate its campaigns.
+    """Make the brand's totals, what is set aside, budgets in force and compiled weeks again; evaluate its campaigns.
 
-    What is reserved stays; what a forced reset forgave stays as far as it is posted.
+    What a forced reset forgave stays as far as it is posted.
     """
     locked = brands.lock([brand_id])
     record_turns(locked.values(), now)
     those = Brands(brand_id, brand_id)
     totals = books.wrong_totals(those)
     books.rebuild_totals(totals)
+    reserved = books.wrong_reserved(those)
+    books.rebuild_reserved(reserved)
     budgets = books.wrong_budgets(those, [locked[brand_id].timezone], now)
     books.rebuild_budgets(budgets)
     weeks = wrong_weeks(those)
     for one in weeks:
         Campaign.objects.filter(pk=one.campaign_id).update(week=one.rows, updated_at=now)
-    if totals or budgets or weeks:
-        after: dict[str, object] = {"totals": len(totals), "budgets": len(budgets), "weeks": len(weeks)}
+    if totals or reserved or budgets or weeks:
+        after: dict[str, object] = {
+            "totals": len(totals), "reserved": len(reserved), "budgets": len(budgets), "weeks": len(weeks),
+        }  # fmt: skip
         brand = Brand.objects.get(pk=brand_id)
         audit(brand, "rebuild", brand_id=brand_id, actor=actor, now=now, after=after)
     evaluate_brands(locked, (), [brand_id], cause=CAUSE, actor=actor, now=now)

@@ -205,6 +205,7 @@ class Authorisation(NamedTuple):
     `remaining` is what may still be set aside: after a grant, without what it took; None where nothing limits it.
     `code` is a Code or the code of `hold`. `scope`, `limit`, `used` and `reserved` are those of the budget (or of the
     override's extra money) that leaves the least, after a grant with what it took; or of the budget that is used up.
+    After a grant `limited_by` names it: the code that a larger amount would be refused with.
     """
 
     granted: bool
@@ -215,6 +216,7 @@ class Authorisation(NamedTuple):
     limit: int | None = None
     used: int | None = None
     reserved: int | None = None
+    limited_by: Code | None = None
 
 
 class _Limit(NamedTuple):
@@ -250,12 +252,24 @@ def authorise(facts: Facts, amount: int, now: datetime) -> Authorisation:
         if cause.limit is None:
             return Authorisation(False, hold, remaining, hold, cause.scope)
         return Authorisation(False, hold, 0, hold, cause.scope, cause.limit, cause.used, cause.reserved)
-    if tightest is None or remaining is None:
-        return Authorisation(True, Code.GRANTED, None)
-    _, code, scope, limit, used, reserved = tightest
-    if amount > remaining:
+    if tightest is not None and amount > tightest.left:
+        _, code, scope, limit, used, reserved = tightest
         return Authorisation(False, code, remaining, None, scope, limit, used, reserved)
-    return Authorisation(True, Code.GRANTED, remaining - amount, None, scope, limit, used, reserved + amount)
+    return _granted(tightest, amount)
+
+
+def as_granted(facts: Facts, now: datetime) -> Authorisation:
+    """The answer to a request that was granted before, with what remains now."""
+    return _granted(_tightest(facts, now), 0)
+
+
+def _granted(tightest: _Limit | None, amount: int) -> Authorisation:
+    if tightest is None:
+        return Authorisation(True, Code.GRANTED, None)
+    left, code, scope, limit, used, reserved = tightest
+    return Authorisation(
+        True, Code.GRANTED, max(left - amount, 0), None, scope, limit, used, reserved + amount, code
+    )  # fmt: skip
 
 
 def _tightest(facts: Facts, now: datetime) -> _Limit | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -51,18 +52,24 @@ def explain(campaign_id: UUID, now: datetime) -> Explanation:
         at=now,
         verdict=decide(facts, now),
         causes=causes,
-        sentences=(*(sentence(cause, campaign, now) for cause in causes), *_forgiven(campaign, facts.day)),
+        sentences=(*(sentence(cause, campaign, now) for cause in causes), *_beside(campaign, facts.day)),
         runs_next_at=next_at,
         summary=_summary(facts, causes, next_at, now),
     )
 
 
-def _forgiven(campaign: Campaign, day: date) -> Iterator[str]:
-    """What no longer counts of the brand's present day and month, so that the figures above can be understood."""
+def _beside(campaign: Campaign, day: date) -> Iterator[str]:
+    """What no longer counts of the brand's present day and month, and what is set aside of its budgets, so that the
+    figures above, and a refusal to set more aside, can be understood.
+    """
     present = Q(kind=PeriodKind.DAY, starts_on=day) | Q(kind=PeriodKind.MONTH, starts_on=month_start(day))
-    for period in BudgetPeriod.objects.filter(present, scope_id=campaign.brand_id, forgiven__gt=0):
-        amount = f"{money.display_text(period.forgiven, campaign.brand.currency)} {campaign.brand.currency}"
-        yield f"{amount} of the brand's {period.get_kind_display().lower()} no longer count, by a forced reset"
+    periods = BudgetPeriod.objects.filter(present, scope_id=campaign.brand_id).order_by("kind")
+    for period in periods.filter(Q(forgiven__gt=0) | Q(reserved__gt=0, budget__isnull=False)):
+        what = f"the brand's {period.get_kind_display().lower()}"
+        if period.forgiven > 0:
+            yield f"{_amount(period.forgiven, campaign)} of {what} no longer count, by a forced reset"
+        if period.reserved > 0 and period.budget is not None:
+            yield f"{_amount(period.reserved, campaign)} of {what} are set aside and not settled yet"
 
 
 def local_text(zone: ZoneInfo, at: datetime, now: datetime) -> str:
@@ -118,8 +125,11 @@ def _budget_sentence(cause: Cause, limit: int, used: int, campaign: Campaign, no
 
 
 def amount_text(micros: int, campaign: Campaign) -> str:
-    currency = campaign.brand.currency
-    return f"{money.display_text(money.from_micros(micros), currency)} {currency}"
+    return _amount(money.from_micros(micros), campaign)
+
+
+def _amount(amount: Decimal, campaign: Campaign) -> str:
+    return f"{money.display_text(amount, campaign.brand.currency)} {campaign.brand.currency}"
 
 
 def _summary(facts: Facts, causes: tuple[Cause, ...], next_at: datetime | None, now: datetime) -> str:

@@ -1,4 +1,5 @@
-"""The books: are the totals that decide the sums of the ledger, and are the budgets beside them the ones in force?
+"""The books: are the totals that decide the sums of the ledger, is what is set aside the sum of the reservations that
+wait, and are the budgets beside them the ones in force?
 
 The ledger is the truth and the budget periods are made from it, so whatever damaged them they can be made again.
 Every question is one set-based statement about a range of brands, which sees one state of the database.
@@ -17,7 +18,7 @@ from brands.services import zone
 from budget_system import money
 from budget_system.db import fetch, is_postgres, param, read_date, read_uuid, values_sql
 from spending.ledger import LIFETIME_STARTS_ON, PeriodKey, move_totals
-from spending.models import BudgetPeriod
+from spending.models import BudgetPeriod, BudgetPeriodQuerySet
 
 TIME_LIMIT = "15min"
 """For statements that read a whole ledger; elsewhere a statement has seconds."""
@@ -38,6 +39,14 @@ class TotalDiffers(NamedTuple):
     ledger: int
 
 
+class ReservedDiffers(NamedTuple):
+    """A period that says something else is set aside than its pending reservations, in micros. `kept` as above."""
+
+    key: PeriodKey
+    kept: int | None
+    pending: int
+
+
 class BudgetDiffers(NamedTuple):
     """A present or later period whose budget is not that of its brand or campaign, in micros. None: no limit."""
 
@@ -52,9 +61,7 @@ def count_periods(brands: Brands) -> int:
 
 def wrong_totals(brands: Brands) -> list[TotalDiffers]:
     """Compare both ways: a ledger day without its row differs, and a row without spends must be 0."""
-    month, lifetime = "date(spend_date, 'start of month')", "'1970-01-01'"
-    if is_postgres():
-        month, lifetime = "date_trunc('month', spend_date)::date", "DATE '1970-01-01'"
+    month, lifetime = _starts("spend_date")
     between = "brand_id BETWEEN %s AND %s"
     sql = f"""
         WITH day AS (
@@ -78,6 +85,41 @@ def wrong_totals(brands: Brands) -> list[TotalDiffers]:
     for *key, kept, ledger, is_kept in _read(sql, [*map(param, brands)] * 2):
         found.append(TotalDiffers(_key(*key), int(kept) if is_kept else None, int(ledger)))
     return found
+
+
+def wrong_reserved(brands: Brands) -> list[ReservedDiffers]:
+    """Compare both ways: a pending reservation counts in five periods, and nothing else is set aside in any."""
+    month, lifetime = _starts("day")
+    between = "brand_id BETWEEN %s AND %s"
+    sql = f"""
+        WITH pending AS (
+            SELECT brand_id, campaign_id, day, sum(amount) AS amount
+            FROM spending_reservation WHERE status = 'PENDING' AND {between}
+            GROUP BY brand_id, campaign_id, day
+        ), whole(scope_id, brand_id, kind, starts_on, kept, pending, is_kept) AS (
+            SELECT scope_id, brand_id, kind, starts_on, reserved, 0, 1 FROM spending_budgetperiod WHERE {between}
+            UNION ALL SELECT campaign_id, brand_id, 'D', day, 0, amount, 0 FROM pending
+            UNION ALL SELECT brand_id, brand_id, 'D', day, 0, amount, 0 FROM pending
+            UNION ALL SELECT campaign_id, brand_id, 'M', {month}, 0, amount, 0 FROM pending
+            UNION ALL SELECT brand_id, brand_id, 'M', {month}, 0, amount, 0 FROM pending
+            UNION ALL SELECT campaign_id, brand_id, 'L', {lifetime}, 0, amount, 0 FROM pending
+        )
+        SELECT brand_id, kind, starts_on, scope_id, sum(kept), sum(pending), sum(is_kept) FROM whole
+        GROUP BY brand_id, kind, starts_on, scope_id
+        HAVING sum(kept) <> sum(pending) OR sum(is_kept) = 0
+        ORDER BY brand_id, scope_id, kind, starts_on
+    """  # noqa: S608 - only placeholders and our own expressions
+    found = []
+    for *key, kept, pending, is_kept in _read(sql, [*map(param, brands)] * 2):
+        found.append(ReservedDiffers(_key(*key), int(kept) if is_kept else None, int(pending)))
+    return found
+
+
+def _starts(day: str) -> tuple[str, str]:
+    """The first day of the month of this column, and that of a lifetime, in SQL."""
+    if is_postgres():
+        return f"date_trunc('month', {day})::date", "DATE '1970-01-01'"
+    return f"date({day}, 'start of month')", "'1970-01-01'"
 
 
 def wrong_budgets(brands: Brands, zones: Iterable[str], now: datetime) -> list[BudgetDiffers]:
@@ -117,11 +159,22 @@ def rebuild_totals(differences: Iterable[TotalDiffers]) -> None:
     move_totals([(one.key, one.ledger - (one.kept or 0)) for one in differences])
 
 
+def rebuild_reserved(differences: Iterable[ReservedDiffers]) -> None:
+    """Make what is set aside the sum of the pending reservations. The brand is locked."""
+    some = list(differences)
+    move_totals([(one.key, 0) for one in some if one.kept is None])  # makes the rows that are missing
+    for one in some:
+        _period(one.key).update(reserved=money.from_micros(one.pending))
+
+
 def rebuild_budgets(differences: Iterable[BudgetDiffers]) -> None:
     """Put the budgets in force beside these totals. The brand is locked."""
     for one in differences:
-        period = BudgetPeriod.objects.filter(scope_id=one.key.scope_id, kind=one.key.kind, starts_on=one.key.starts_on)
-        period.update(budget=None if one.in_force is None else money.from_micros(one.in_force))
+        _period(one.key).update(budget=None if one.in_force is None else money.from_micros(one.in_force))
+
+
+def _period(key: PeriodKey) -> BudgetPeriodQuerySet:
+    return BudgetPeriod.objects.filter(scope_id=key.scope_id, kind=key.kind, starts_on=key.starts_on)
 
 
 def _read(sql: str, params: list[Any]) -> list[tuple[Any, ...]]:

@@ -305,6 +305,10 @@ def _reserve_in_two(cursor: CursorWrapper, entry: Reserve, keys: Sequence[Period
     return max(int(row[0]) for row in fetch(cursor, sql, params))
 
 
+class UnableToRelease(Exception):
+    """Periods are missing in which money is set aside: `check_ledger --rebuild` makes them again."""
+
+
 def release(reserved: Iterable[tuple[UUID, UUID, int, date]]) -> None:
     """Take these (brand, campaign, micros, day) out of what is reserved, once: when their reservations are resolved.
 
@@ -323,4 +327,4 @@ def release(reserved: Iterable[tuple[UUID, UUID, int, date]]) -> None:
                 WHERE p.scope_id = v.scope_id AND p.kind = v.kind AND p.starts_on = v.starts_on RETURNING 1
             """  # noqa: S608 - only placeholders
             if (found := len(fetch(cursor, sql, params))) != len(some):
-                raise RuntimeError(f"{found} of {len(some)} periods were found; check_ledger --rebuild mends them")
+                raise UnableToRelease(f"{found} of {len(some)} periods were found; check_ledger --rebuild mends them")

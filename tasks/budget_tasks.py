@@ -11,7 +11,7 @@ from celery import shared_task
 
 from budget_system import clock, health
 from budget_system.errors import Refused
-from enforcement import jobs
+from enforcement import jobs, reservations
 from enforcement.runs import AlreadyRunning
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,12 @@ def daily_reset_task() -> dict[str, int]:
 def monthly_reset_task() -> dict[str, int]:
     """Record the local months that have begun, and evaluate the brands concerned."""
     return _run(jobs.MONTHLY_RESET)
+
+
+@shared_task(name="tasks.budget_tasks.expire_reservations_task")
+def expire_reservations_task() -> dict[str, int]:
+    """Every ten seconds: release what is set aside for longer than was asked for."""
+    return {"expired": reservations.expire_due(clock.now())}
 
 
 @shared_task(name="tasks.budget_tasks.health_check_task")

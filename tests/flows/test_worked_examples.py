@@ -1,14 +1,18 @@
 """The worked examples of docs/semantics.md, in its order. Brand zone Europe/Berlin, daily 100, monthly 2,000.
 
-Examples 2 and 3 (authorisation), 18 (pace) and 20 (reallocation) come with those features.
+Examples 18 (pace) and 20 (reallocation) come with those features; example 3 with real processes is in
+tests/integration/test_reservation_races.py.
 """
 
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 
 from campaigns.holds import Hold
-from enforcement import services
+from campaigns.models import Campaign
+from enforcement import reservations, services
+from enforcement.decision import Code
 from spending.models import BudgetPeriod, PeriodKind
 from tests.factories import ACTOR, FRI, MON, SAT, Story, window
 
@@ -30,6 +34,38 @@ def test_1_all_campaigns_of_a_brand_stop_when_they_reach_its_budget_together() -
 
     assert at_99_99 == [True, True, True]
     assert [story.holds(campaign) for campaign in (a, b, c)] == [DAILY, DAILY, DAILY]
+
+
+def ask(story: Story, campaign: Campaign, amount: str) -> reservations.Answer:
+    return reservations.reserve(uuid4(), campaign.pk, Decimal(amount), actor=ACTOR, now=story.now)
+
+
+def test_2_an_amount_may_land_exactly_on_the_budget_and_not_beyond() -> None:
+    story = Story()
+    a, b = story.campaigns("AB")
+    story.spend(a, "99.99")
+
+    beyond = ask(story, b, "0.02")
+    exactly = ask(story, b, "0.01")
+
+    assert (beyond.authorisation.granted, beyond.authorisation.code) == (False, Code.DAILY_BUDGET_INSUFFICIENT)
+    assert beyond.authorisation.remaining == 10_000
+    assert "0.01 EUR remain of the brand's daily budget of 100.00 EUR" in beyond.text
+    assert (exactly.authorisation.granted, exactly.authorisation.remaining) == (True, 0)
+    assert [story.runs(a), story.runs(b)] == [True, True]
+
+
+def test_3_of_two_callers_who_ask_for_the_last_10_one_is_granted() -> None:
+    story = Story()
+    a, b = story.campaigns("AB")
+    story.spend(a, "90")
+
+    first, second = ask(story, a, "10"), ask(story, b, "10")
+
+    assert [first.authorisation.granted, second.authorisation.granted] == [True, False]
+    assert second.authorisation.remaining == 0
+    assert second.reservation is None
+    assert story.runs(b), "money that is set aside pauses nobody"
 
 
 def test_4_midnight_starts_a_campaign_whose_window_is_open() -> None:

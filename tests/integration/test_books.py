@@ -3,6 +3,7 @@
 import io
 from datetime import date
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from budget_system import clock
 from campaigns.holds import Hold
 from campaigns.models import Campaign
-from enforcement import books, services
+from enforcement import books, reservations, services
 from enforcement.books import Books
 from spending.models import BudgetPeriod, PeriodKind, Spend
 from tests.factories import ACTOR, MON, Story, window
@@ -117,7 +118,8 @@ def test_what_is_reserved_forgiven_and_turned_stays() -> None:
     a = story.campaign("A")
     story.spend(a, "40")
     services.force_reset(story.brand.pk, [PeriodKind.DAY], reason="Agreed", actor=ACTOR, now=story.now)
-    sql("UPDATE spending_budgetperiod SET reserved = 7000000, posted = posted + 1 WHERE kind = 'D'")
+    reservations.reserve(uuid4(), a.pk, Decimal(7), actor=ACTOR, now=story.now)
+    sql("UPDATE spending_budgetperiod SET posted = posted + 1 WHERE kind = 'D'")
     before = BudgetPeriod.objects.of_brands().get(kind="D")
 
     assert repaired(story).differences == 0
@@ -125,6 +127,29 @@ def test_what_is_reserved_forgiven_and_turned_stays() -> None:
     after = BudgetPeriod.objects.of_brands().get(kind="D")
     assert (after.posted, after.forgiven, after.reserved) == (40, 40, 7)
     assert after.turned_at == before.turned_at is not None
+
+
+def test_what_is_set_aside_is_compared_with_the_reservations_both_ways_and_made_again() -> None:
+    story = Story()
+    a, b = story.campaigns("AB")
+    for campaign, amount in ((a, 7), (a, 5), (b, 3)):
+        reservations.reserve(uuid4(), campaign.pk, Decimal(amount), actor=ACTOR, now=story.now)
+    sql("UPDATE spending_budgetperiod SET reserved = reserved + 1 WHERE kind = 'D' AND campaign_id IS NULL")
+    sql("UPDATE spending_reservation SET status = 'VOIDED', resolved_at = created_at WHERE amount = 3000000")
+    sql("DELETE FROM spending_budgetperiod WHERE kind = 'M'")
+
+    found = checked(story).reserved
+
+    kept = {(one.key.scope_id, one.key.kind): (one.kept, one.pending) for one in found}
+    assert kept == {
+        (story.brand.pk, "D"): (15_000_001, 12_000_000),
+        (story.brand.pk, "M"): (None, 12_000_000),
+        (a.pk, "M"): (None, 12_000_000),
+        (b.pk, "D"): (3_000_000, 0),
+        (b.pk, "L"): (3_000_000, 0),
+    }
+    assert repaired(story).differences == 0
+    assert set(BudgetPeriod.objects.of_brands().values_list("reserved", flat=True)) == {Decimal(12)}
 
 
 def test_never_more_is_forgiven_than_was_spent() -> None:

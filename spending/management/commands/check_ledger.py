@@ -20,8 +20,9 @@ from spending.models import PeriodKind
 
 class Command(BaseCommand):
     help = (
-        "Compare the totals with the ledger, the budgets in force with those that are set, the compiled weeks with "
-        "the schedules and the holds with the decision. Exit code 1 when something differs."
+        "Compare the totals with the ledger, what is set aside with the reservations, the budgets in force with those "
+        "that are set, the compiled weeks with the schedules and the holds with the decision. Exit code 1 when "
+        "something differs."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -55,7 +56,7 @@ class _Names:
     """The names and currencies of what differs."""
 
     def __init__(self, found: Books) -> None:
-        keys = [total.key for total in found.totals] + [budget.key for budget in found.budgets]
+        keys = [one.key for some in (found.totals, found.reserved, found.budgets) for one in some]
         ids = {key.scope_id for key in keys} | {UUID(bad.campaign_id) for bad in found.undecidable}
         ids |= {week.campaign_id for week in found.weeks} | {one.campaign_id for one in found.holds}
         self._campaigns = Campaign.objects.select_related("brand").in_bulk(_sorted(ids))
@@ -84,20 +85,19 @@ def _differences(found: Books, names: _Names) -> Iterator[tuple[str, str, str, s
         key = total.key
         kept = names.amount(key, total.kept, "no row")
         yield "total", names.scope(key), _period(key), kept, names.amount(key, total.ledger, "")
+    for one in found.reserved:
+        key = one.key
+        kept = names.amount(key, one.kept, "no row")
+        yield "set aside", names.scope(key), _period(key), kept, names.amount(key, one.pending, "")
     for budget in found.budgets:
         key = budget.key
         kept = names.amount(key, budget.kept, "no limit")
         yield "budget", names.scope(key), _period(key), kept, names.amount(key, budget.in_force, "no limit")
     for week in found.weeks:
         yield "week", names.campaign(week.campaign_id), "", week.kept or "always", week.rows or "always"
-    for one in found.holds:
-        yield (
-            "holds",
-            names.campaign(one.campaign_id),
-            "",
-            ", ".join(one.kept) or "none",
-            ", ".join(one.decided) or "none",
-        )
+    for held in found.holds:
+        kept, decided = (", ".join(some) or "none" for some in (held.kept, held.decided))
+        yield "holds", names.campaign(held.campaign_id), "", kept, decided
     for bad in found.undecidable:
         yield "undecidable", names.campaign(UUID(bad.campaign_id)), "", "", bad.problem
 
