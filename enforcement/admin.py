@@ -1,10 +1,13 @@
 """The run log in the admin: what ran, when, what it counted, and whether it failed."""
 
 from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from access.callers import caller_of
 from budget_system.admin import show
 from budget_system.admin.base import RecordAdmin, note, noted
 from budget_system.admin.filters import DaysFilter
@@ -20,7 +23,11 @@ class RunAdmin(RecordAdmin[Run]):
     ordering = ("-id",)
     brand_path = None
     empty_text = "Ticks write a line each. Start the worker and the beat, or run manage.py enforce_budgets."
-    fieldsets = ((None, {"fields": ("kind", "trigger", "started", "took", "outcome", "counted", "error")}),)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = ("kind", "trigger", "started", "took", "outcome", "counted")
+        # An error may name a brand or a campaign, and a run belongs to none of them.
+        return ((None, {"fields": (*fields, "error") if caller_of(request).sees_all_brands() else fields}),)
 
     def dress(self, rows: list[Run], now: datetime) -> None:
         for run in rows:
@@ -47,7 +54,7 @@ class RunAdmin(RecordAdmin[Run]):
     @admin.display(description="outcome")
     def outcome(self, run: Run) -> SafeString:
         if run.error:
-            return show.badge("Error", show.BAD, run.error[:500])
+            return show.badge("Error", show.BAD)
         if run.finished_at is not None:
             return show.badge("Done", show.GOOD)
         if noted(run, "now") - run.started_at > LEASE:

@@ -1,9 +1,13 @@
-"""Choosing a campaign: campaigns of several brands have the same name, so a choice names the brand too."""
+"""Choosing a thing: from what the person may see, as the list of such things begins there too.
+
+Campaigns of several brands have the same name, so a choice of one names the brand.
+"""
 
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 
 from budget_system.admin.show import campaign_label
@@ -11,6 +15,12 @@ from campaigns.models import Campaign
 
 
 class ChoicesView(AutocompleteJsonView):
+    def process_request(self, request: HttpRequest) -> Any:
+        found = super().process_request(request)
+        if found[2].auto_created:
+            raise PermissionDenied("There is nothing to choose at the other end of a reference.")  # Django breaks on it
+        return found
+
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
         result = super().serialize_result(obj, to_field_name)
         return {**result, "text": campaign_label(obj)} if isinstance(obj, Campaign) else result

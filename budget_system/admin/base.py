@@ -119,17 +119,15 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
         return things if self.brand_path is None else caller.only_theirs(things, self.brand_path)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs.setdefault("queryset", self.choices_of(db_field, request))
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+        return super().formfield_for_foreignkey(db_field, request, **self.with_choices(db_field, request, kwargs))
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs.setdefault("queryset", self.choices_of(db_field, request))
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
+        return super().formfield_for_manytomany(db_field, request, **self.with_choices(db_field, request, kwargs))
 
-    def choices_of(self, db_field: Any, request: HttpRequest) -> models.QuerySet[Any] | None:
+    def with_choices(self, db_field: Any, request: HttpRequest, kwargs: dict[str, Any]) -> dict[str, Any]:
         """What may be chosen is what the list of such things shows."""
         listed = self.admin_site._registry.get(db_field.related_model)
-        return listed.get_queryset(request) if isinstance(listed, RoomAdmin) else None
+        return {"queryset": listed.get_queryset(request), **kwargs} if isinstance(listed, RoomAdmin) else kwargs
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """The same words whether it never was, belongs to others, or is archived and out of sight."""
