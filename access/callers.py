@@ -50,16 +50,22 @@ class Caller:
         return in_scope and self.user.has_perm(permission)
 
     def sees_all_brands(self) -> bool:
-        return self.user.has_perm("access.all_brands") and not (self.token is not None and self.token.brands.exists())
+        return self.user.has_perm("access.all_brands") and not self._is_for_some_brands()
 
     def brands(self) -> QuerySet[Brand]:
         """The brands they see, archived ones included."""
         brands: QuerySet[Brand] = Brand.objects.all()
         if not self.user.has_perm("access.all_brands"):
             brands = brands.filter(memberships__user=self.user)
-        if self.token is not None and self.token.brands.exists():
+        if self.token is not None and self._is_for_some_brands():
             brands = brands.filter(pk__in=self.token.brands.values("pk"))
         return brands
+
+    def _is_for_some_brands(self) -> bool:
+        if self.token is None:
+            return False
+        known: bool | None = getattr(self.token, "is_for_some_brands", None)  # as tokens.find fetched it
+        return self.token.brands.exists() if known is None else known
 
     def sees(self, brand_id: UUID) -> bool:
         return self.sees_all_brands() or self.brands().filter(pk=brand_id).exists()

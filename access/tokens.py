@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from access.models import ApiToken, TokenScope
 from brands.models import Brand
@@ -130,7 +130,9 @@ def find(text: str, now: datetime) -> ApiToken | None:
     """The token with this text, if it may be used: not revoked, not over, and its person may still log in."""
     if not TOKEN.fullmatch(text):
         return None
-    token = ApiToken.objects.select_related("user").filter(prefix=text[:PREFIX_LENGTH]).first()
+    chosen = ApiToken.brands.through.objects.filter(apitoken_id=OuterRef("pk"))
+    tokens = ApiToken.objects.select_related("user").annotate(is_for_some_brands=Exists(chosen))
+    token = tokens.filter(prefix=text[:PREFIX_LENGTH]).first()
     if token is None or not secrets.compare_digest(token.digest, digest(text)):
         return None
     return token if is_usable(token, now) else None

@@ -11,9 +11,11 @@ import django
 import psycopg2
 
 from benchmarks.agreement import agreement
+from benchmarks.api import requests
 from benchmarks.databases import Databases, server_url, temporary
 from benchmarks.memory import memory
 from benchmarks.posting import import_rows, post_batch, post_one
+from benchmarks.reserving import reserve
 from benchmarks.sizes import FULL, QUICK, Sizes
 from benchmarks.sweeps import full_sweep, full_sweep_with_changes, growth, tick
 from benchmarks.timing import Result
@@ -27,8 +29,10 @@ MEASURES: dict[str, Measure] = {
     "import": import_rows,
     "batch": post_batch,
     "single": post_one,
+    "reserve": reserve,
     "tick": tick,
     "growth": growth,
+    "api": requests,
     "memory": memory,
     "agreement": agreement,
 }

@@ -187,7 +187,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_VISIBILITY_TIMEOUT = 300
 CELERY_BEAT_CRON_STARTING_DEADLINE = 1800
-CELERY_IMPORTS = ["tasks.budget_tasks", "tasks.import_tasks"]
+CELERY_IMPORTS = ["tasks.budget_tasks", "tasks.import_tasks", "tasks.tidy_tasks"]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire_reservations": {
         "task": "tasks.budget_tasks.expire_reservations_task",
@@ -208,6 +208,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "tasks.import_tasks.pick_up_imports_task",
         "schedule": crontab(),
         "options": {"expires": 55},
+    },
+    "tidy": {
+        "task": "tasks.tidy_tasks.tidy_task",
+        "schedule": crontab(minute=30),
+        "options": {"expires": 3600},
     },
     "daily_reset": {
         "task": "tasks.budget_tasks.daily_reset_task",
@@ -293,6 +298,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Budget system",
+    "DESCRIPTION": (BASE_DIR / "budget_system" / "rest" / "description.md").read_text(),
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["access.permissions.Anybody"],

@@ -90,7 +90,7 @@ class ScheduleViewSet(Changeable):
     @answered_once
     def create(self, request: Request) -> Response:
         values = self.values(ScheduleSerializer)
-        campaign_id = self.campaign_id(values.pop("campaign_id"))
+        campaign_id = self.campaign(values.pop("campaign_id")).id
         schedule, _verdict = services.add_window(campaign_id, rows_of(values), actor=self.caller.name, now=clock.now())
         return self.show(schedule, status.HTTP_201_CREATED)
 

@@ -15,17 +15,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from brands.periods import local_date
-from budget_system import clock
-from budget_system.errors import NotFound
+from brands.services import zone
+from budget_system import clock, money
 from budget_system.rest.fields import Amount, Moment, Strict, reason_of_change, text, version
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.problems import respond
-from budget_system.rest.views import Changeable, Listed
-from campaigns.models import Campaign
+from budget_system.rest.views import NO_CAMPAIGN, Changeable, Listed, Owner
 from enforcement import reservations, services
 from spending.figures import left_text
 from spending.models import Reservation, ReservationStatus, Spend, SpendType
-from spending.services import Outcome, Posted, Source, SpendRow
+from spending.services import Posted, Source, SpendRow
 
 MOST_IN_A_BATCH = 1_000
 BY_API = "Through the API, without a reason."
@@ -162,12 +161,15 @@ class SpendViewSet(Changeable):
     @answered_once
     def create(self, request: Request) -> Response:
         values = self.new_values(SpendSerializer)
-        self.campaign_id(values["campaign_id"])
-        posted = self._post([values])[0]
+        owner = self.campaign(values["campaign_id"])
+        posted = self._post([values], {owner.id: owner})[0]
         if posted.error is not None:
             raise posted.error
-        new = posted.outcome is Outcome.RECORDED
-        return self.show(posted.spend_id, status.HTTP_201_CREATED if new else status.HTTP_200_OK)
+        if posted.entry is None:
+            return self.show(posted.spend_id)
+        made = Spend(**{**posted.entry._asdict(), "amount": money.from_micros(posted.entry.amount)})
+        made.brand = owner.brand
+        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(summary="Record up to 1,000 spends", request=_BATCH_REQUEST, responses=_BATCH_ANSWER)
     @action(detail=False, methods=["post"], filter_backends=[])
@@ -184,14 +186,14 @@ class SpendViewSet(Changeable):
                 answers[index] = _refused(index, "invalid", min(out_of_place), "This belongs to a change.")
             else:
                 shaped.append((index, dict(serializer.validated_data)))
-        seen = self._seen({values["campaign_id"] for _, values in shaped})
+        seen = self.campaigns(values["campaign_id"] for _, values in shaped)
         posting = []
         for index, values in shaped:
             if values["campaign_id"] in seen:
                 posting.append((index, values))
             else:
-                answers[index] = _refused(index, NotFound.code, "campaign", "There is no such campaign.")
-        posted = self._post([values for _, values in posting])
+                answers[index] = _refused(index, str(NO_CAMPAIGN.code), "campaign", NO_CAMPAIGN)
+        posted = self._post([values for _, values in posting], seen)
         for (index, _), one in zip(posting, posted, strict=True):
             answers[index] = _answer(index, one)
         done = [answer for answer in answers if answer is not None]
@@ -200,22 +202,13 @@ class SpendViewSet(Changeable):
         }
         return Response({**counts, "answers": done})
 
-    def _seen(self, campaign_ids: set[UUID]) -> set[UUID]:
-        campaigns = self.caller.only_theirs(Campaign.objects.filter(pk__in=campaign_ids))
-        return set(campaigns.values_list("pk", flat=True))
-
-    def _post(self, spends: Sequence[Mapping[str, Any]]) -> list[Posted]:
+    def _post(self, spends: Sequence[Mapping[str, Any]], owners: Mapping[UUID, Owner]) -> list[Posted]:
         now = clock.now()
-        undated = {values["campaign_id"] for values in spends if "spend_date" not in values}
-        today = {
-            campaign.pk: local_date(campaign.brand.zone, now)
-            for campaign in Campaign.objects.select_related("brand").filter(pk__in=undated)
-        }
         rows = [
             SpendRow(
                 values["campaign_id"],
                 values["amount"],
-                values.get("spend_date") or today[values["campaign_id"]],
+                values.get("spend_date") or local_date(zone(owners[values["campaign_id"]].timezone), now),
                 values.get("spend_type", SpendType.DAILY),
                 values.get("description", ""),
                 values.get("key"),
@@ -366,9 +359,10 @@ class ReservationViewSet(Listed):
     @answered_once
     def create(self, request: Request) -> Response:
         values = self.values(ReservationSerializer)
+        owner = self.campaign(values["campaign_id"])
         answer = reservations.reserve(
             values["id"],
-            self.campaign_id(values["campaign_id"]),
+            owner.id,
             values["amount"],
             channel=values.get("channel", ""),
             ttl=_ttl(values.get("ttl")),
@@ -381,6 +375,7 @@ class ReservationViewSet(Listed):
             more = {"granted": False, "remaining": remaining, "currency": answer.currency}
             return respond(request, status.HTTP_409_CONFLICT, given.code, answer.text, more=more)
         verdict = {"granted": True, "code": given.code, "text": answer.text, "remaining": remaining}
+        answer.reservation.brand = owner.brand
         shown = ReservationSerializer(answer.reservation).data
         return Response({**shown, **verdict}, status=200 if answer.replayed else 201)
 

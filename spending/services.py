@@ -65,6 +65,8 @@ class Posted(NamedTuple):
     outcome: Outcome
     spend_id: UUID | None = None
     error: Refused | None = None
+    entry: ledger.Entry | None = None
+    """What was inserted, if it was just now."""
 
 
 @dataclass
@@ -112,7 +114,7 @@ def post(
     inserted = ledger.insert([entry for _, entry in fresh])
     for (index, entry), is_new in zip(fresh, inserted, strict=True):
         if is_new:
-            answers[index] = Posted(Outcome.RECORDED, entry.id)
+            answers[index] = Posted(Outcome.RECORDED, entry.id, entry=entry)
             moved.append((entry.brand_id, entry.campaign_id, entry.amount, entry.spend_date, entry.spend_type))
         else:
             known.append((index, entry))

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -25,7 +25,6 @@ from budget_system.db import fetch, is_postgres, joined, use_case
 from budget_system.rest.problems import InFlight, KeyReused
 
 HEADER = "Idempotency-Key"
-KEPT_FOR = timedelta(days=7)
 LONGEST_KEY = 200
 
 
@@ -101,8 +100,3 @@ def _fingerprint(request: Any) -> str:
     else:
         digest.update(request._request.body)
     return digest.hexdigest()
-
-
-def forget_old_answers(now: datetime) -> int:
-    """Delete answers older than `KEPT_FOR`; how many that were."""
-    return IdempotentAnswer.objects.filter(created_at__lt=now - KEPT_FOR).delete()[0]

@@ -1,14 +1,14 @@
 """The base of every resource: its list starts at what the caller may see, and what is written is one use case."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers, status
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import ErrorDetail, NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView
@@ -19,6 +19,7 @@ from rest_framework.viewsets import GenericViewSet
 from access.callers import Caller, caller_of
 from access.permissions import LOGGED_IN
 from access.roles import ROLES, Role
+from brands.models import Brand
 from budget_system import clock
 from budget_system.rest.fields import Strict
 from budget_system.rest.filters import refuse_unknown
@@ -26,6 +27,23 @@ from campaigns.models import Campaign
 
 UUID_PATTERN = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 TRUE = {"true", "1"}
+
+
+NO_CAMPAIGN = ErrorDetail("There is no such campaign.", "not_found")
+
+
+class Owner(NamedTuple):
+    """A campaign, and of its brand what an input and its answer need."""
+
+    id: UUID
+    brand_id: UUID
+    timezone: str
+    currency: str
+
+    @property
+    def brand(self) -> Brand:
+        """As much of the brand as an answer shows. Not to be saved."""
+        return Brand(pk=self.brand_id, currency=self.currency)
 
 
 class Resource(GenericViewSet[Any]):
@@ -99,11 +117,18 @@ class Resource(GenericViewSet[Any]):
     def allow_parameters(self, *names: str) -> None:
         refuse_unknown(self.request, set(names))
 
-    def campaign_id(self, campaign_id: UUID, field: str = "campaign") -> UUID:
-        """The id, if it is of a campaign that the caller sees: for ids in bodies."""
-        if not self.caller.only_theirs(Campaign.objects.filter(pk=campaign_id)).exists():
-            raise ValidationError({field: ["There is no such campaign."]}, code="not_found")
-        return campaign_id
+    def campaigns(self, campaign_ids: Iterable[UUID]) -> dict[UUID, Owner]:
+        """Those of these campaigns that the caller sees: for ids in bodies."""
+        seen = self.caller.only_theirs(Campaign.objects.filter(pk__in=set(campaign_ids)))
+        rows = seen.order_by().values_list("pk", "brand_id", "brand__timezone", "brand__currency")
+        return {campaign: Owner(campaign, brand, str(zone), currency) for campaign, brand, zone, currency in rows}
+
+    def campaign(self, campaign_id: UUID) -> Owner:
+        """The campaign of this id in a body, if the caller sees it."""
+        seen = self.campaigns([campaign_id])
+        if campaign_id not in seen:
+            raise ValidationError({"campaign": [NO_CAMPAIGN]}, code="not_found")
+        return seen[campaign_id]
 
 
 class Listed(Resource):

@@ -1,0 +1,23 @@
+"""Celery's door to tidying up: what nobody will ask for again is deleted. Nothing of it carries money."""
+
+import logging
+
+from celery import shared_task
+from django.contrib.sessions.models import Session
+
+from access import answers
+from budget_system import clock
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="tasks.tidy_tasks.tidy_task")
+def tidy_task() -> dict[str, int]:
+    """Once an hour: forget kept answers of the API and sessions that are over."""
+    now = clock.now()
+    counts = {
+        "answers": answers.forget_old(now),
+        "sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
+    }
+    logger.info("Tidied up: %s", counts)
+    return counts
