@@ -1,28 +1,30 @@
-"""Import a CSV report of spend."""
+"""Import a report of spend."""
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, TextIO
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from brands.queries import find_brand
 from budget_system import clock, money
+from budget_system.errors import NotFound
 from campaigns.models import Platform
-from enforcement.importing import import_spend
+from enforcement.imports import MAX_BYTES, start_import
 from enforcement.management.console import Progress, actor, errors_as_exit_code, table
-from spending.importing import ImportOptions, ImportReport
+from spending.importing import ImportOptions
+from spending.models import ImportState, SpendImport
 from spending.reports import days, numbers, plain_csv
 from spending.reports.columns import OPTIONS, Named
 from spending.reports.header import DELIMITERS
 from spending.reports.shapes import Format
 
 SHOWN = 20
-IN_MEMORY = 16 * 1024 * 1024
 
 
 class Command(BaseCommand):
@@ -65,56 +67,101 @@ class Command(BaseCommand):
             import_options = _import_options(options)
             stream = stack.enter_context(_opened(options["file"]))
             rejects = stack.enter_context(_writing(options["rejects"]))
-            report = import_spend(
+            record = start_import(
                 stream,
+                "standard input" if options["file"] == "-" else options["file"],
                 import_options,
                 actor=actor(),
                 now=clock.now(),
+                clock=clock.now,
                 dry_run=options["dry_run"],
-                rejects=rejects,
+                inline_bytes=MAX_BYTES,  # whoever waits at a terminal needs no worker
                 progress=Progress(self.stderr, "campaign days"),
             )
-        self._show(report, options["rejects"])
-        if options["strict"] and report.rejected:
+            if record.state == ImportState.FAILED:
+                raise CommandError(record.error)
+            if rejects is not None:
+                rejects.write(record.rejects)
+        self._show(record, options["rejects"])
+        if options["strict"] and record.rejected:
             sys.exit(1)
 
-    def _show(self, report: ImportReport, rejects_path: str | None) -> None:
-        write = self.stdout.write
-        for what, names in (("brand", report.created_brands), ("campaign", report.created_campaigns)):
+    def _show(self, record: SpendImport, rejects_path: str | None) -> None:
+        write, report = self.stdout.write, record.report
+        for before in report["seen_before"][:1]:
+            at = datetime.fromisoformat(before["at"]).astimezone(UTC)
+            write(f"This very file was imported before, on {at:%Y-%m-%d at %H:%M} UTC by {before['by']}.")
+        for what, names in (("brand", report["created_brands"]), ("campaign", report["created_campaigns"])):
             if names:
                 listed = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
                 write(f"Created {len(names)} {what}{'s' if len(names) > 1 else ''}: {listed}")
-        for line in table(("Rows", "Number"), [(name, f"{count:,}") for name, count in report.counts().items()]):
-            write(line)
-        for currency, total in sorted(report.totals.items()):
-            write(f"{report.first_day} to {report.last_day}: {money.display_text(total, currency)} {currency}")
-        if report.format is not Format.PLAIN:
-            write(f"Read as a report of the kind {report.format.value}.")
-        if report.incomplete:
-            write("The file says that its figures may be incomplete; import it again later.")
-        if report.totals_agree is not None:
-            verdict = "equals the sum of the rows" if report.totals_agree else "differs from the sum of the rows"
-            write(f"The file's own total {verdict}.")
-        for noted in report.duplicates[:SHOWN]:
-            write(f"Line {noted.line}: left out, {noted.reason}")
-        if report.duplicate > SHOWN:
-            write(f"… and {report.duplicate - SHOWN:,} more left out")
-        self._show_rejects(report, rejects_path)
-        write(f"INFO {'Dry run: ' if report.dry_run else ''}Import completed: {report.counts()}")
+        self._show_figures(record)
+        for noted in report["duplicates"][:SHOWN]:
+            write(f"Line {noted['line']}: left out, {noted['reason']}")
+        if record.duplicate > SHOWN:
+            write(f"… and {record.duplicate - SHOWN:,} more left out")
+        self._show_rejects(record, rejects_path)
+        if not record.dry_run and record.accepted + record.corrected:
+            write(f"To take all of it back: undo_import {record.pk} --reason …")
+        write(f"INFO {'Dry run: ' if record.dry_run else ''}Import completed: {_counts(record)}")
 
-    def _show_rejects(self, report: ImportReport, rejects_path: str | None) -> None:
+    def _show_figures(self, record: SpendImport) -> None:
+        write, report = self.stdout.write, record.report
+        for line in table(("Rows", "Number"), [(name, f"{count:,}") for name, count in _counts(record).items()]):
+            write(line)
+        for currency, total in report["totals"].items():
+            shown = money.display_text(Decimal(total), currency)
+            write(f"{record.first_day} to {record.last_day}: {shown} {currency}")
+        if record.format != Format.PLAIN:
+            write(f"Read as a report of the kind {record.format}.")
+        if report["metrics"]:
+            write(f"Kept impressions, clicks, conversions or revenue of {report['metrics']:,} campaign days.")
+        if report["incomplete"]:
+            write("The file says that its figures may be incomplete; import it again later.")
+        if report["totals_agree"] is not None:
+            verdict = "equals the sum of the rows" if report["totals_agree"] else "differs from the sum of the rows"
+            write(f"The file's own total {verdict}.")
+
+    def _show_rejects(self, record: SpendImport, rejects_path: str | None) -> None:
         if rejects_path is not None:
             self.stdout.write(f"Rejected rows are in {rejects_path}: mend them and import that file.")
+            if left_out := record.report.get("rejects_left_out"):
+                self.stdout.write(f"The last {left_out:,} are left out, as the file would be too large.")
             return
-        for reject in report.rejects[:SHOWN]:
-            self.stdout.write(f"Line {reject.line}: rejected, {reject.reason}: {_shown(reject.raw)}")
-        if report.rejected > SHOWN:
-            self.stdout.write(f"… and {report.rejected - SHOWN:,} more rejected; --rejects FILE writes them all")
+        for reject in record.report["rejects"][:SHOWN]:
+            self.stdout.write(f"Line {reject['line']}: rejected, {reject['reason']}: {_shown(reject['row'])}")
+        if record.rejected > SHOWN:
+            self.stdout.write(f"… and {record.rejected - SHOWN:,} more rejected; --rejects FILE writes them all")
+
+
+def _counts(record: SpendImport) -> dict[str, int]:
+    """The figures of the closing line."""
+    names = ("rows", "accepted", "unchanged", "corrected", "duplicate", "rejected")
+    counts: dict[str, int] = {name: getattr(record, name) for name in names}
+    return {**counts, "paused": record.report["paused"], "activated": record.report["activated"]}
 
 
 def _shown(cells: Any) -> str:
     text = ", ".join("".join(char if char.isprintable() else "�" for char in cell) for cell in cells)
     return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _brand_id(text: str, *, may_be_new: bool) -> UUID | None:
+    """The brand's id; None for a name that is to be created."""
+    try:
+        return find_brand(text).pk
+    except NotFound:
+        if not may_be_new or _is_id(text):
+            raise
+        return None
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _import_options(options: dict[str, Any]) -> ImportOptions:
@@ -133,11 +180,13 @@ def _import_options(options: dict[str, Any]) -> ImportOptions:
         delimiter=delimiter,
         encoding=options["encoding"],
     )
+    brand_id = _brand_id(options["brand"], may_be_new=options["create_brands"]) if options["brand"] else None
     return ImportOptions(
         reading=reading,
         format=Format(options["format"]) if options["format"] else None,
         source=options["source"],
-        brand_id=find_brand(options["brand"]).pk if options["brand"] else None,
+        brand_id=brand_id,
+        brand_name="" if brand_id or not options["brand"] else options["brand"],
         platform=options["platform"] or "",
         currency=options["currency"],
         timezone=options["timezone"],
@@ -149,12 +198,9 @@ def _import_options(options: dict[str, Any]) -> ImportOptions:
 
 @contextmanager
 def _opened(path: str) -> Iterator[IO[bytes]]:
-    """The file; standard input, which cannot be read twice, by way of a temporary one."""
+    """The file, or standard input."""
     if path == "-":
-        with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as spooled:
-            shutil.copyfileobj(sys.stdin.buffer, spooled)
-            spooled.seek(0)
-            yield spooled
+        yield sys.stdin.buffer
         return
     try:
         file = Path(path).open("rb")  # noqa: SIM115 - closed below; only its opening may fail in this way
