@@ -40,6 +40,8 @@ BATCH = 5_000
 PATIENCE = 3
 """How often a batch whose brands are held by somebody else is tried."""
 
+_NONE_REPORTED = (None, Metrics())
+
 Progress = Callable[[int, int], None]
 Unit = list[tuple[BrandTarget, list[CampaignTarget]]]
 
@@ -251,7 +253,7 @@ class _Posting:
         """The metrics of these groups' days, with what earlier batches had of a day that comes in parts."""
         figures: dict[tuple[UUID, date], Metrics] = {}
         for group, outcome in zip(groups, outcomes, strict=True):
-            if group.metrics is None or outcome is Outcome.REFUSED or group.target.id is None:
+            if outcome is Outcome.REFUSED or group.target.id is None or group.metrics in _NONE_REPORTED:
                 continue
             place = (group.target.id, group.day)
             before = figures.get(place) or self.metrics_so_far.get(place)

@@ -31,7 +31,6 @@ def keep(figures: DayFigures, source: str, now: datetime, spend_import_id: UUID 
             _micros(told.conversions), _micros(told.revenue), spend_import_id, now,
         )
         for (campaign_id, day), told in sorted(figures.items(), key=lambda item: (item[0][0].int, item[0][1]))
-        if any(figure is not None for figure in told)
     ]  # fmt: skip
     latest = ", ".join(f"{name} = COALESCE(excluded.{name}, m.{name})" for name in _FIGURES)
     changed = " OR ".join(f"(excluded.{name} IS NOT NULL AND {_differs(name)})" for name in _FIGURES)
