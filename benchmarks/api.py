@@ -100,5 +100,5 @@ def _ask(
             raise AssertionError(f"{response.status_code}: {answer.decode()[:500]}")
 
 
-def _started(status: str, headers: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:
+def _started(*_: Any) -> Callable[[bytes], object]:
     return len
