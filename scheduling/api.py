@@ -97,8 +97,15 @@ class ScheduleViewSet(Changeable):
     def change(self, thing: Schedule, values: dict[str, Any], now: datetime) -> None:
         if values.pop("campaign_id", thing.campaign_id) != thing.campaign_id:
             raise ValidationError({"campaign": ["A window stays with its campaign. Add one to the other campaign."]})
-        present = {"is_active": thing.is_active, **thing.window._asdict()}
-        services.change_window(thing.pk, rows_of({**present, **values}), actor=self.caller.name, now=now)
+        present = {
+            "day_of_week": thing.day_of_week,
+            "start_time": thing.start_time,
+            "end_time": thing.end_time,
+            "ends_next_day": thing.ends_next_day,
+            "is_active": thing.is_active,
+        }
+        given = {name: value for name, value in values.items() if name in self.request.data}  # no defaults
+        services.change_window(thing.pk, rows_of({**present, **given}), actor=self.caller.name, now=now)
 
     def destroy(self, request: Request, id: str) -> Response:
         services.remove_window(self.get_object().pk, actor=self.caller.name, now=clock.now())

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from unittest.mock import ANY
 from uuid import uuid4
 
 import pytest
@@ -307,3 +308,17 @@ def test_amounts_keep_the_decimals_of_their_currency_and_what_is_finer(api: Api)
     assert fine["amount"] == "0.000001"
     assert Campaign.objects.count() == 1
     assert Decimal(api.get(f"campaigns/{campaign['id']}/")["daily_spend"]) == Decimal("0.000001")
+
+
+def test_a_window_is_changed_in_part_or_as_a_whole(api: Api, campaign: Any) -> None:
+    row = api.get(f"schedules/?campaign={campaign['id']}")["results"][1]
+    path = f"schedules/{row['id']}/"
+
+    assert api.patch(path, {"start_time": "13:00"}) == {**row, "start_time": "13:00:00", "updated_at": ANY}
+    assert api.get(f"campaigns/{campaign['id']}/")["holds"] == ["OUTSIDE_SCHEDULE"], "it is Tuesday, 12:00"
+    assert api.patch(path, {"is_active": False})["is_active"] is False
+    whole = {name: row[name] for name in ("campaign", "day_of_week", "end_time")}
+    changed = api.put(path, {**whole, "start_time": "09:00"})
+
+    assert (changed["start_time"], changed["end_time"]) == ("09:00:00", row["end_time"])
+    assert changed["is_active"] is False, "what is left out stays as it is"
