@@ -166,6 +166,61 @@ POST = """
     ON CONFLICT (scope_id, kind, starts_on) DO UPDATE SET posted = b.posted + excluded.posted
 """
 
+# Guarded by what is kept beside each total. In one order: the brand's day, its month, the campaign's own.
+RESERVE = """
+    WITH day AS (
+        UPDATE spending_budgetperiod SET reserved = reserved + %(amount)s
+        WHERE scope_id = %(brand)s::uuid AND kind = 'D' AND starts_on = %(day)s::date
+            AND (budget IS NULL OR used + reserved + %(amount)s <= budget)
+        RETURNING 1
+    ), month AS (
+        UPDATE spending_budgetperiod SET reserved = reserved + %(amount)s
+        WHERE scope_id = %(brand)s::uuid AND kind = 'M' AND starts_on = %(month)s::date
+            AND (budget IS NULL OR used + reserved + %(amount)s <= budget) AND (SELECT count(*) FROM day) = 1
+        RETURNING 1
+    ), own AS (
+        UPDATE spending_budgetperiod SET reserved = reserved + %(amount)s
+        WHERE scope_id = %(campaign)s::uuid AND (kind, starts_on) IN
+                (('D', %(day)s::date), ('M', %(month)s::date), ('L', '1970-01-01'))
+            AND (budget IS NULL OR used + reserved + %(amount)s <= budget) AND (SELECT count(*) FROM month) = 1
+        RETURNING 1
+    )
+    INSERT INTO spending_reservation (id, brand_id, campaign_id, channel, amount, day, status, created_at, created_by,
+        origin, expires_at)
+    SELECT %(id)s, %(brand)s, %(campaign)s, '', %(amount)s, %(day)s, 'PENDING', %(now)s, 'benchmark', '',
+        %(now)s + interval '10 minutes'
+    WHERE (SELECT count(*) FROM own) = 3
+"""
+
+_RUNNING = """
+    FROM campaigns_campaign c JOIN brands_brand b ON b.id = c.brand_id
+    WHERE c.holds = '' AND c.next_check_at > %(now)s
+"""
+_DAY = "(%(now)s AT TIME ZONE b.timezone)::date"
+RUNNING_SPREAD = f"""
+    SELECT id::text, brand_id::text, day::text
+    FROM (SELECT DISTINCT ON (b.id) c.id, c.brand_id, {_DAY} AS day {_RUNNING} ORDER BY b.id, c.id) one
+    ORDER BY bench_random(id, 24) LIMIT %(wanted)s
+"""
+RUNNING_OF_ONE = f"""
+    SELECT c.id::text, b.id::text, {_DAY}::text {_RUNNING} AND b.id = (
+        SELECT b.id {_RUNNING} AND b.daily_budget IS NOT NULL AND b.monthly_budget IS NOT NULL
+        GROUP BY b.id ORDER BY count(*) DESC, b.id LIMIT 1
+    )
+"""
+
+# The periods of these campaigns that are missing.
+OPEN_PERIODS = f"""
+    INSERT INTO spending_budgetperiod (scope_id, brand_id, campaign_id, kind, starts_on, budget, posted, reserved,
+        forgiven)
+    SELECT c.id, c.brand_id, c.id, p.*, 0, 0, 0
+    FROM campaigns_campaign c JOIN brands_brand b ON b.id = c.brand_id, LATERAL (VALUES
+        ('D', {_DAY}, c.daily_budget), ('M', date_trunc('month', {_DAY})::date, c.monthly_budget),
+        ('L', '1970-01-01'::date, c.lifetime_budget)
+    ) p
+    WHERE c.id = ANY(%(ids)s::uuid[]) ON CONFLICT DO NOTHING
+"""
+
 # No spend; totals and outputs as they were saved.
 RESTORE = """
     SET LOCAL session_replication_role = replica;

@@ -25,10 +25,10 @@ from budget_system.text import InvalidText, clean_note
 from campaigns import services as campaigns
 from campaigns.holds import Hold, Verdict
 from campaigns.models import Campaign
-from enforcement.decision import Authorisation, Code, Scope, as_granted, authorise
+from enforcement.decision import Authorisation, Code, Facts, Scope, as_granted, authorise
 from enforcement.explain import local_text
 from enforcement.services import Cause, evaluate_brands, post_and_evaluate
-from enforcement.snapshots import Snapshot, Undecidable, gather, of_campaigns
+from enforcement.snapshots import Undecidable, gather_one
 from spending import ledger
 from spending.models import Reservation, ReservationStatus
 from spending.reservations import get, resolve
@@ -141,26 +141,27 @@ def reserve(
         raise NotFound("There is no such campaign.", field="campaign")
     brand = locked[brand_of[campaign_id]]
     _record_turn(brand, actor, now)
-    snapshot = _snapshot(campaign_id, brand, now)
-    if snapshot is not None:
-        decided = authorise(snapshot.facts, micros, now)
+    known = _known(campaign_id, brand, now)
+    if known is not None:
+        facts, period_ids = known
+        decided = authorise(facts, micros, now)
         if decided.hold is None and not decided.granted and decided.reserved and _expire(brand.id, now, AT_ONCE):
             # What has expired refuses nobody, even if no worker is there to say so.
-            snapshot = _snapshot(campaign_id, brand, now) or snapshot
-            decided = authorise(snapshot.facts, micros, now)
+            facts, period_ids = _known(campaign_id, brand, now) or known
+            decided = authorise(facts, micros, now)
         if decided.granted:
             entry = ledger.Reserve(
-                reservation_id, brand.id, campaign_id, channel, micros, snapshot.facts.day, now, actor,
-                origin.current(), now + ttl,
+                reservation_id, brand.id, campaign_id, channel, micros, facts.day, now, actor, origin.current(),
+                now + ttl,
             )  # fmt: skip
-            if ledger.reserve(entry):
-                return Answer(micros, brand.currency, snapshot.facts.zone, decided, _made(entry))
-    known = Reservation.objects.filter(pk=reservation_id).first()
-    if known is not None:
-        return _replay(known, campaign_id, micros, channel, brand, now)
-    if snapshot is None:
+            if ledger.reserve(entry, period_ids):
+                return Answer(micros, brand.currency, facts.zone, decided, _made(entry))
+    earlier = Reservation.objects.filter(pk=reservation_id).first()
+    if earlier is not None:
+        return _replay(earlier, campaign_id, micros, channel, brand, now)
+    if known is None:
         raise _archived(campaign_id)
-    return Answer(micros, brand.currency, snapshot.facts.zone, decided)
+    return Answer(micros, brand.currency, facts.zone, decided)
 
 
 def can_spend(campaign_id: UUID, amount: Decimal, now: datetime) -> Answer:
@@ -171,10 +172,11 @@ def can_spend(campaign_id: UUID, amount: Decimal, now: datetime) -> Answer:
         raise NotFound("There is no such campaign.", field="campaign")
     its = campaign.brand
     brand = LockedBrand(its.pk, str(its.timezone), its.currency, its.day_turned_on, its.month_turned_on)
-    snapshot = _snapshot(campaign_id, brand, now)
-    if snapshot is None:
+    known = _known(campaign_id, brand, now)
+    if known is None:
         raise _archived(campaign_id)
-    return Answer(micros, brand.currency, snapshot.facts.zone, authorise(snapshot.facts, micros, now))
+    facts, _ = known
+    return Answer(micros, brand.currency, facts.zone, authorise(facts, micros, now))
 
 
 def _micros(amount: Decimal) -> int:
@@ -207,31 +209,36 @@ def _record_turn(brand: LockedBrand, actor: str, now: datetime) -> set[UUID]:
     return turned
 
 
-def _snapshot(campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived: bool = False) -> Snapshot | None:
-    """The campaign's facts with what is reserved; None for an archived campaign."""
-    selection = of_campaigns([campaign_id], [brand.id])
-    for snapshot in gather(selection, [brand.timezone], now, archived=archived, reserved=True):
-        if isinstance(snapshot, Undecidable):
-            raise Refused(f"The campaign cannot be decided: {snapshot.problem}", field="campaign")
-        return snapshot
-    return None
+def _known(
+    campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived: bool = False
+) -> tuple[Facts, list[int]] | None:
+    """The campaign's facts with what is set aside, and the rows of its periods; None for an archived campaign."""
+    present = gather_one(campaign_id, brand, now, archived=archived)
+    if present is None:
+        return None
+    if isinstance(present.campaign, Undecidable):
+        raise Refused(f"The campaign cannot be decided: {present.campaign.problem}", field="campaign")
+    return present.campaign.facts, present.period_ids
 
 
 def _made(entry: ledger.Reserve) -> Reservation:
-    made = Reservation(**{**entry._asdict(), "amount": money.from_micros(entry.amount)})
-    made._state.adding, made._state.db = False, DEFAULT_DB_ALIAS
-    return made
+    values = {**entry._asdict(), "amount": money.from_micros(entry.amount), "status": ReservationStatus.PENDING}
+    return Reservation.from_db(DEFAULT_DB_ALIAS, _COLUMNS, [values.get(column) for column in _COLUMNS])
+
+
+_COLUMNS = [field.attname for field in Reservation._meta.concrete_fields]
 
 
 def _replay(
-    known: Reservation, campaign_id: UUID, micros: int, channel: str, brand: LockedBrand, now: datetime
+    earlier: Reservation, campaign_id: UUID, micros: int, channel: str, brand: LockedBrand, now: datetime
 ) -> Answer:
-    if (known.campaign_id, money.to_micros(known.amount), known.channel) != (campaign_id, micros, channel):
+    if (earlier.campaign_id, money.to_micros(earlier.amount), earlier.channel) != (campaign_id, micros, channel):
         raise Conflict("This id was used before for another reservation. Use a new id for a new one.", field="id")
-    snapshot = _snapshot(campaign_id, brand, now, archived=True)
-    if snapshot is None:
+    known = _known(campaign_id, brand, now, archived=True)
+    if known is None:
         raise AssertionError("a campaign with a reservation is never deleted")
-    return Answer(micros, brand.currency, snapshot.facts.zone, as_granted(snapshot.facts, now), known, replayed=True)
+    facts, _ = known
+    return Answer(micros, brand.currency, facts.zone, as_granted(facts, now), earlier, replayed=True)
 
 
 def _archived(campaign_id: UUID) -> Conflict:

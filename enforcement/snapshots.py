@@ -1,7 +1,12 @@
-"""Gather: read everything that decides about campaigns, in one query. SQL narrows and gathers; it decides nothing."""
+"""Gather: read everything that decides about campaigns, in one query. SQL narrows and gathers; it decides nothing.
+
+`gather` is for sets, `gather_one` for one campaign with what is set aside, which sweeps need not read. Both give the
+same facts; a test compares them.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,12 +14,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.db import connection
 
 from brands.periods import local_date, month_start
-from brands.services import zone
+from brands.services import LockedBrand, zone
 from budget_system.db import fetch, is_postgres, param, read_date, read_moment, values_sql
 from campaigns import holds
 from campaigns.holds import Hold
 from enforcement.decision import Budget, Facts, OverrideFact, Scope
 from scheduling.windows import week_from_text
+from spending.ledger import periods_of
 
 
 class Snapshot(NamedTuple):
@@ -69,12 +75,9 @@ def zones_in_use() -> set[str]:
 
 
 def gather(
-    selection: Selection, zones: Iterable[str], now: datetime, *, archived: bool = False, reserved: bool = False
+    selection: Selection, zones: Iterable[str], now: datetime, *, archived: bool = False
 ) -> Iterator[Snapshot | Undecidable]:
-    """The chosen campaigns with their facts at `now`; those of archived campaigns only when asked for.
-
-    So is what is reserved: holds rest on spend, and sweeps need not read it.
-    """
+    """The chosen campaigns with their facts at `now`; those of archived campaigns only when asked for."""
     clock = []
     for name in zones:
         try:
@@ -85,7 +88,7 @@ def gather(
     if not clock:
         clock.append(("", now.date(), month_start(now.date())))
     values, params = values_sql(clock)
-    sql = _sql(values, selection, archived=archived, reserved=reserved)
+    sql = _sql(values, selection, archived=archived)
     brands: dict[str, _Brand] = {}
     with connection.cursor() as cursor:
         cursor.execute(sql, [*params, *selection.params])
@@ -94,34 +97,29 @@ def gather(
                 yield _read(row, brands)
 
 
-def _sql(clock_values: str, selection: Selection, *, archived: bool, reserved: bool) -> str:
-    """One statement. Each total is looked up by its key, and only where there is a budget to compare it with.
-
-    With `reserved`, both figures come as one text, so that one look gives both.
-    """
+def _sql(clock_values: str, selection: Selection, *, archived: bool) -> str:
+    """One statement. Each total is looked up by its key, and only where there is a budget to compare it with."""
     text = "::text" if is_postgres() else ""
-    and_reserved = " || ' ' || p.reserved" if reserved else ""
-    used, posted = f"p.used{and_reserved}", f"p.posted{and_reserved}"
     current = "" if archived else "c.archived_at IS NULL AND "
     return f"""
         WITH clock(zone, today, month) AS (VALUES {clock_values}),
         brand AS MATERIALIZED (
             SELECT b.id, b.currency, b.timezone, clock.today, clock.month,
                 b.emergency_stopped_at IS NOT NULL AS stopped,
-                b.daily_budget, {_period("b.daily_budget", "b.id", "D", "clock.today", used)} AS day_used,
-                b.monthly_budget, {_period("b.monthly_budget", "b.id", "M", "clock.month", used)} AS month_used
+                b.daily_budget, {_used("b.daily_budget", "b.id", "D", "clock.today")} AS day_used,
+                b.monthly_budget, {_used("b.monthly_budget", "b.id", "M", "clock.month")} AS month_used
             FROM brands_brand b LEFT JOIN clock ON clock.zone = b.timezone
             WHERE {selection.brands}
         )
         SELECT c.id{text}, c.brand_id{text}, b.currency, c.holds, c.next_check_at,
             c.emergency_stopped_at IS NOT NULL, c.manual_paused_at IS NOT NULL, c.manual_pause_until,
             c.start_date, c.end_date, c.week,
-            c.lifetime_budget, {_period("c.lifetime_budget", "c.id", "L", "'1970-01-01'", used)},
-            c.monthly_budget, {_period("c.monthly_budget", "c.id", "M", "b.month", used)},
-            c.daily_budget, {_period("c.daily_budget", "c.id", "D", "b.today", used)},
+            c.lifetime_budget, {_used("c.lifetime_budget", "c.id", "L", "'1970-01-01'")},
+            c.monthly_budget, {_used("c.monthly_budget", "c.id", "M", "b.month")},
+            c.daily_budget, {_used("c.daily_budget", "c.id", "D", "b.today")},
             b.timezone, b.today, b.stopped, b.monthly_budget, b.month_used, b.daily_budget, b.day_used,
             o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before,
-            {_period("o.id", "c.id", "L", "'1970-01-01'", posted)}
+            {_used("o.id", "c.id", "L", "'1970-01-01'", "posted")}
         FROM brand b
         JOIN campaigns_campaign c ON c.brand_id = b.id
         LEFT JOIN campaigns_override o ON o.campaign_id = c.id AND o.cleared_at IS NULL
@@ -129,15 +127,71 @@ def _sql(clock_values: str, selection: Selection, *, archived: bool, reserved: b
     """  # noqa: S608 - only placeholders and our own conditions
 
 
-def _period(wanted: str, scope: str, kind: str, starts_on: str, shown: str) -> str:
+def _used(wanted: str, scope: str, kind: str, starts_on: str, column: str = "used") -> str:
     return (
-        f"CASE WHEN {wanted} IS NOT NULL THEN (SELECT {shown} FROM spending_budgetperiod p"  # noqa: S608
+        f"CASE WHEN {wanted} IS NOT NULL THEN (SELECT p.{column} FROM spending_budgetperiod p"  # noqa: S608
         f" WHERE p.scope_id = {scope} AND p.kind = '{kind}' AND p.starts_on = {starts_on}) END"
     )
 
 
-_Counted = int | str | None
-"""What counts in a period: spend, or the text of spend and what is reserved; None where there is no such row."""
+class Present(NamedTuple):
+    """A campaign with what is set aside, and the rows that count in its brand's and its own present periods."""
+
+    campaign: Snapshot | Undecidable
+    period_ids: list[int]
+
+
+def gather_one(campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived: bool = False) -> Present | None:
+    """This campaign of this brand at `now`; None for an archived one, unless asked for."""
+    try:
+        today = local_date(zone(brand.timezone), now)
+    except (ZoneInfoNotFoundError, ValueError):
+        today = None  # it comes out as undecidable below
+    keys = periods_of(brand.id, campaign_id, today or now.date())
+    params = [param(value) for _, kind, starts_on, scope_id in keys for value in (scope_id, kind, starts_on)]
+    with connection.cursor() as cursor:
+        found = fetch(cursor, _one_sql(archived=archived), [*params, param(campaign_id)])
+    if not found:
+        return None
+    *row, periods = found[0]
+    row[18] = today
+    ids = []
+    for period in periods.split(",") if periods else ():
+        which, period_id, used, posted, reserved = period.split()
+        row[_USED[which]] = (int(used), int(reserved))
+        if which == "Lc":
+            row[29] = (int(posted), int(reserved))
+        ids.append(int(period_id))
+    return Present(_read(row if is_postgres() else _typed(row), {}), ids)
+
+
+_USED = {"Lc": 12, "Mc": 14, "Dc": 16, "Mb": 21, "Db": 23}
+"""Where a row has what counts in a period: its kind, and b for the brand's or c for the campaign's own."""
+
+
+@cache
+def _one_sql(*, archived: bool) -> str:
+    """The columns of `_sql`. Few and simple parts: for one campaign, planning costs more than reading."""
+    text, join = ("::text", "string_agg") if is_postgres() else ("", "group_concat")
+    current = "" if archived else "AND c.archived_at IS NULL"
+    period = "(p.scope_id = %s AND p.kind = %s AND p.starts_on = %s)"
+    return f"""
+        SELECT c.id{text}, c.brand_id{text}, b.currency, c.holds, c.next_check_at,
+            c.emergency_stopped_at IS NOT NULL, c.manual_paused_at IS NOT NULL, c.manual_pause_until,
+            c.start_date, c.end_date, c.week, c.lifetime_budget, NULL, c.monthly_budget, NULL, c.daily_budget, NULL,
+            b.timezone, NULL, b.emergency_stopped_at IS NOT NULL, b.monthly_budget, NULL, b.daily_budget, NULL,
+            o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before, NULL,
+            (SELECT {join}(p.kind || CASE WHEN p.campaign_id IS NULL THEN 'b ' ELSE 'c ' END || p.id || ' ' || p.used
+                    || ' ' || p.posted || ' ' || p.reserved, ',')
+                FROM spending_budgetperiod p WHERE {" OR ".join([period] * 5)})
+        FROM campaigns_campaign c JOIN brands_brand b ON b.id = c.brand_id
+        LEFT JOIN campaigns_override o ON o.campaign_id = c.id AND o.cleared_at IS NULL
+        WHERE c.id = %s {current}
+    """  # noqa: S608 - only placeholders and our own conditions
+
+
+_Counted = int | tuple[int, int] | None
+"""What counts in a period: spend, or spend and what is set aside; None where there is no such row."""
 
 
 class _Brand(NamedTuple):
@@ -191,9 +245,11 @@ def _budget(hold: Hold, scope: Scope, limit: int | None, counted: _Counted) -> t
     """The budget, if there is one."""
     if limit is None:
         return ()
-    if isinstance(counted, str):
-        return (Budget(hold, scope, limit, *map(int, counted.split())),)
-    return (Budget(hold, scope, limit, counted or 0),)
+    return (
+        Budget(hold, scope, limit, *counted)
+        if isinstance(counted, tuple)
+        else Budget(hold, scope, limit, counted or 0),
+    )
 
 
 def _facts(brand: _Brand, row: Sequence[Any]) -> Facts:
@@ -214,10 +270,10 @@ def _facts(brand: _Brand, row: Sequence[Any]) -> Facts:
 
 
 def _override(
-    lifts: str, starts_at: datetime, ends_at: datetime, extra: int | None, spent_before: int, posted: _Counted
+    lifts: str, starts_at: datetime, ends_at: datetime, extra: int | None, spent_before: int, counted: _Counted
 ) -> OverrideFact:
-    spent, reserved = map(int, posted.split()) if isinstance(posted, str) else (posted or 0, 0)
-    return OverrideFact(holds.from_text(lifts), starts_at, ends_at, extra, spent - spent_before, reserved)
+    posted, reserved = counted if isinstance(counted, tuple) else (counted or 0, 0)
+    return OverrideFact(holds.from_text(lifts), starts_at, ends_at, extra, posted - spent_before, reserved)
 
 
 def _typed(row: Sequence[Any]) -> Sequence[Any]:

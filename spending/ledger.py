@@ -252,21 +252,24 @@ class Reserve(NamedTuple):
     expires_at: datetime
 
 
-def reserve(entry: Reserve) -> bool:
+def reserve(entry: Reserve, period_ids: Sequence[int] = ()) -> bool:
     """Set this money aside in the periods of its day, if its id is not known yet. Says if it was.
 
-    What is reserved moves by what was really inserted, and the rows that are missing are made, as with spends.
+    `period_ids` are the rows of these periods, where the caller has just read them under the lock. What is reserved
+    moves by what was really inserted; rows that are missing are made, as with spends.
     """
-    keys = periods_of(entry.brand_id, entry.campaign_id, entry.day)
     with connection.cursor() as cursor:
-        most = (_reserve_at_once if is_postgres() else _reserve_in_two)(cursor, entry, keys)
-    if most is not None and most > money.MAX_TOTAL_MICROS:
+        moved = _reserve_at_once(cursor, entry, period_ids) if is_postgres() else _reserve_in_two(cursor, entry)
+    if max(moved, default=0) > money.MAX_TOTAL_MICROS:
         raise Refused("The total set aside would be larger than can be kept.", field="amount")
-    return most is not None
+    return bool(moved)
+
+
+PERIODS = 5
 
 
 def periods_of(brand_id: UUID, campaign_id: UUID, day: date) -> list[PeriodKey]:
-    """The periods in which money set aside on this day counts, in the order in which they are written."""
+    """The five periods in which money set aside on this day counts, in the order in which they are written."""
     month = month_start(day)
     return [
         PeriodKey(brand_id, kind, starts_on, scope_id)
@@ -283,26 +286,34 @@ _RESERVE = (
 )
 
 
-def _reserve_at_once(cursor: CursorWrapper, entry: Reserve, keys: Sequence[PeriodKey]) -> int | None:
-    """The largest sum that is set aside then; None for an id that is known."""
+def _reserve_at_once(cursor: CursorWrapper, entry: Reserve, period_ids: Sequence[int]) -> list[int]:
+    """What is set aside then, period by period; nothing for an id that is known."""
+    if len(period_ids) == PERIODS:  # several times as cheap as looking them up again and asking if they exist
+        sql = f"""
+            WITH r AS ({_RESERVE} RETURNING amount)
+            UPDATE spending_budgetperiod p SET reserved = p.reserved + r.amount FROM r WHERE p.id = ANY(%s)
+            RETURNING p.reserved
+        """  # noqa: S608 - only placeholders
+        return [row[0] for row in fetch(cursor, sql, [*entry, list(period_ids)])]
+    keys = periods_of(entry.brand_id, entry.campaign_id, entry.day)
     values, params = values_sql([key[1:] for key in keys])
     sql = f"""
         WITH r AS ({_RESERVE} RETURNING brand_id, amount), k(kind, starts_on, scope_id) AS (VALUES {values}),
-            v({_KEY_COLUMNS}, amount) AS (SELECT r.brand_id, k.kind, k.starts_on, k.scope_id, r.amount FROM r, k),
-            moved AS ({_add("0, v.amount")} RETURNING reserved)
-        SELECT max(reserved) FROM moved
+            v({_KEY_COLUMNS}, amount) AS (SELECT r.brand_id, k.kind, k.starts_on, k.scope_id, r.amount FROM r, k)
+        {_add("0, v.amount")} RETURNING reserved
     """  # noqa: S608 - only placeholders
-    most: int | None = fetch(cursor, sql, [*entry, *params])[0][0]
-    return most
+    return [row[0] for row in fetch(cursor, sql, [*entry, *params])]
 
 
-def _reserve_in_two(cursor: CursorWrapper, entry: Reserve, keys: Sequence[PeriodKey]) -> int | None:
+def _reserve_in_two(cursor: CursorWrapper, entry: Reserve) -> list[int]:
     cursor.execute(_RESERVE, list(map(param, entry)))
     if not cursor.rowcount:
-        return None
-    rows, params = values_sql([(*key, entry.amount) for key in keys])
+        return []
+    rows, params = values_sql(
+        [(*key, entry.amount) for key in periods_of(entry.brand_id, entry.campaign_id, entry.day)]
+    )
     sql = f"WITH v({_KEY_COLUMNS}, amount) AS (VALUES {rows}) {_add('0, v.amount')} RETURNING reserved"
-    return max(int(row[0]) for row in fetch(cursor, sql, params))
+    return [row[0] for row in fetch(cursor, sql, params)]
 
 
 class UnableToRelease(Exception):
