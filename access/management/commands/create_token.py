@@ -10,8 +10,10 @@ from access.models import TokenScope
 from access.tokens import issue
 from brands.queries import find_brand
 from budget_system import clock
-from budget_system.errors import NotFound
+from budget_system.errors import NotFound, Refused
 from enforcement.management.console import actor, errors_as_exit_code
+
+LONGEST_DAYS = 3_650
 
 
 class Command(BaseCommand):
@@ -38,6 +40,8 @@ class Command(BaseCommand):
             if user is None:
                 raise NotFound(f"There is no user “{options['user']}”.", field="user")
             days = options["expires"]
+            if days is not None and not 1 <= days <= LONGEST_DAYS:
+                raise Refused(f"It can last from 1 to {LONGEST_DAYS} days.", field="expires")
             token, text = issue(
                 options["name"],
                 user,
