@@ -12,6 +12,7 @@ from budget_system.rest.views import Me, NoSuchPath, Root
 from campaigns.api import CampaignViewSet
 from scheduling.api import ScheduleViewSet
 from spending.api import ReservationViewSet, SpendViewSet
+from spending.import_api import ImportViewSet
 
 
 class Router(DefaultRouter):
@@ -29,6 +30,7 @@ router.register("campaigns", CampaignViewSet, "campaign")
 router.register("spends", SpendViewSet, "spend")
 router.register("schedules", ScheduleViewSet, "schedule")
 router.register("reservations", ReservationViewSet, "reservation")
+router.register("imports", ImportViewSet, "import")
 
 urlpatterns: Sequence[Any] = [
     re_path("^me/?$", Me.as_view(), name="api-me"),
