@@ -1,12 +1,19 @@
 """Bodies: JSON whose numbers stay as they were written."""
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import IO, Any
 
+from django.conf import settings
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
+
+from budget_system.rest.problems import TooLarge
+
+_HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON may write one half of a pair of surrogates: alone it is no text, and can be neither stored nor answered."""
 
 
 def _refuse_constant(name: str) -> Any:
@@ -21,15 +28,26 @@ class JSON(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)  # Django's own limit is for bodies that Django reads itself
+        if len(body) > limit:
+            raise TooLarge(limit)
         try:
-            text = stream.read().decode("utf-8")
-            return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+            text = body.decode("utf-8")
+            data = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+            if _HALF_A_CHARACTER.search(text):
+                json.dumps(data, ensure_ascii=False, default=str).encode()
         except UnicodeDecodeError as error:
             raise ParseError("The body is not UTF-8.") from error
+        except UnicodeEncodeError as error:
+            raise ParseError(
+                "The body holds half a character: a surrogate without the other one of its pair."
+            ) from error
         except RecursionError as error:
             raise ParseError("The body is nested too deep.") from error
         except ValueError as error:
             raise ParseError(f"The body is not JSON: {error}") from error
+        return data
 
 
 class JSONInForm(JSON):
