@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from access.roles import ROLES, Role
 from campaigns.holds import PRECEDENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,3 +36,15 @@ def test_links_between_documents_lead_somewhere(document: str) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+
+
+def test_the_table_of_roles_is_what_the_roles_hold() -> None:
+    text = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
+    held: dict[Role, set[str]] = {role: set() for role in Role}
+
+    for line in text.split("| what | permissions |")[1].split("\n\n")[0].splitlines()[2:]:
+        _, _, names, *marks, _ = (cell.strip() for cell in line.split("|"))
+        for role, mark in zip(Role, marks, strict=True):
+            held[role] |= set(re.findall(r"`([^`]+)`", names)) if mark == "yes" else set()
+
+    assert held == {role: set(names) for role, names in ROLES.items()}
