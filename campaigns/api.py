@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from brands.periods import next_midnight, next_month
 from budget_system import clock, money
 from budget_system.db import joined, use_case
-from budget_system.rest.fields import Amount, Moment, Strict, reason_of_change, text, version
+from budget_system.rest.fields import Amount, Id, Moment, Strict, reason_of_change, text, version
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.views import Changeable
 from campaigns.holds import Hold
@@ -38,7 +38,7 @@ class CampaignSerializer(Strict):
     """Something a platform runs for a brand. It runs if, and only if, `holds` is empty."""
 
     id = serializers.UUIDField(read_only=True)
-    brand = serializers.UUIDField(source="brand_id")
+    brand = Id(source="brand_id")
     name = text()
     platform = serializers.ChoiceField(Platform.choices, required=False)
     external_id = text(required=False, help_text="The campaign's id on its platform.")

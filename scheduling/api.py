@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from budget_system import clock
-from budget_system.rest.fields import Moment, Strict
+from budget_system.rest.fields import Id, LocalTime, Moment, Strict
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.views import Changeable
 from enforcement import services
@@ -26,8 +26,8 @@ class WindowSerializer(Strict):
     """A window [start, end) on a weekday in the brand's time zone."""
 
     day_of_week = serializers.IntegerField(min_value=0, max_value=6, help_text="0 is Monday.")
-    start_time = serializers.TimeField()
-    end_time = serializers.TimeField(help_text="00:00, 23:59 and 23:59:59 mean the end of the day.")
+    start_time = LocalTime()
+    end_time = LocalTime(help_text="00:00, 23:59 and 23:59:59 mean the end of the day.")
     ends_next_day = serializers.BooleanField(
         required=False, default=False, help_text="It runs into the next day, such as Friday 22:00 to 06:00."
     )
@@ -38,7 +38,7 @@ class ScheduleSerializer(WindowSerializer):
     """A window of a campaign. A campaign that has none runs around the clock."""
 
     id = serializers.UUIDField(read_only=True)
-    campaign = serializers.UUIDField(source="campaign_id")
+    campaign = Id(source="campaign_id")
     created_at = Moment(read_only=True)
     updated_at = Moment(read_only=True)
 

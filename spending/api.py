@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from brands.periods import local_date
 from brands.services import zone
 from budget_system import clock, money
-from budget_system.rest.fields import Amount, Moment, Strict, reason_of_change, text, version
+from budget_system.rest.fields import Amount, Id, Moment, Strict, reason_of_change, text, version
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.problems import respond
 from budget_system.rest.views import NO_CAMPAIGN, Changeable, Listed, Owner
@@ -37,7 +37,7 @@ class SpendSerializer(Strict):
     """Money spent by a campaign on a local day of its brand."""
 
     id = serializers.UUIDField(read_only=True)
-    campaign = serializers.UUIDField(source="campaign_id")
+    campaign = Id(source="campaign_id")
     brand = serializers.UUIDField(source="brand_id", read_only=True)
     amount = Amount(help_text="Above 0; an adjustment may be negative.")
     currency = serializers.CharField(
@@ -280,8 +280,8 @@ def _misshapen(index: int, errors: Mapping[str, Any]) -> dict[str, Any]:
 class ReservationSerializer(Strict):
     """Money set aside before it is spent. While it is PENDING nobody else can have it."""
 
-    id = serializers.UUIDField(help_text="Made by you: asking again with it is not asking twice.")
-    campaign = serializers.UUIDField(source="campaign_id")
+    id = Id(help_text="Made by you: asking again with it is not asking twice.")
+    campaign = Id(source="campaign_id")
     brand = serializers.UUIDField(source="brand_id", read_only=True)
     channel = text(required=False, help_text="Where it is spent, such as Search.")
     amount = Amount()

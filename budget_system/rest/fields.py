@@ -1,9 +1,11 @@
 """Fields of inputs and answers, and the serializer that refuses what it does not know."""
 
+import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -11,6 +13,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from budget_system import money
 
+_ZONELESS = re.compile("[0-9:.]*")
 _PATTERN = r"^[+-]?[0-9]{1,13}(\.[0-9]{1,6})?$"
 
 
@@ -61,6 +64,29 @@ class Moment(serializers.DateTimeField):
             return value.astimezone(UTC)
         except OverflowError:
             self.fail("overflow")
+
+
+class Id(serializers.UUIDField):
+    """A UUID, as a string. REST framework takes numbers too: 1 of one client would be 1 of every other."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        if not isinstance(data, str | UUID):
+            self.fail("invalid", value=data)
+        found: UUID = super().to_internal_value(data)
+        return found
+
+
+@extend_schema_field({"type": "string", "pattern": "^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$", "example": "09:00:00"})
+class LocalTime(serializers.TimeField):
+    """A time of day in the brand's time zone. One that names a zone is refused: REST framework would drop the zone."""
+
+    default_error_messages = {"zoned": "Write the time in the brand's time zone, without a zone, such as 09:00:00."}
+
+    def to_internal_value(self, value: Any) -> time:
+        if isinstance(value, str) and not _ZONELESS.fullmatch(value):
+            self.fail("zoned")
+        found: time = super().to_internal_value(value)
+        return found
 
 
 class Strict(serializers.Serializer[Any]):
