@@ -25,6 +25,7 @@ from budget_system.text import InvalidText, clean_note, required_note
 from campaigns.services import clean_day
 from spending import ledger
 from spending.models import Spend, SpendRevision, SpendType
+from spending.revisions import Moved, moved_by, revise, save
 
 FUTURE_DAYS = 1
 """An ad account's zone may be ahead of the brand's; a later date is a typing error."""
@@ -215,10 +216,6 @@ def _key(text: str | None) -> str | None:
         raise Refused(str(error), field="key") from error
 
 
-Moved = tuple[UUID, UUID, int, date, str]
-"""What a total moves by: brand, campaign, micros, date, type."""
-
-
 class _Standing(NamedTuple):
     """What is in the ledger under a key."""
 
@@ -279,9 +276,8 @@ def _answer_known(
             spend.description = entry.description
             spend.spend_import_id = entry.spend_import_id
             answers[index] = Posted(Outcome.RECORDED if again else Outcome.CORRECTED, spend.pk)
-    SpendRevision.objects.bulk_create(revisions, batch_size=1_000)
     changed = {revision.spend_id for revision in revisions}
-    save_changes([spend for spend in spends.values() if spend.pk in changed])
+    save([spend for spend in spends.values() if spend.pk in changed], revisions)
     return moved
 
 
@@ -353,11 +349,11 @@ def amend(
     description = _description(str(changes.get("description", spend.description)), spend_type)
     if (amount, day, spend_type, description) == (spend.amount, spend.spend_date, spend.spend_type, spend.description):
         return []
-    revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
+    revision = revise(spend, actor=actor, reason=reason, now=now)
     moved = _replace(spend, amount, day, spend_type)
     spend.description = description
     spend.spend_import = None
-    save_changes([spend])
+    save([spend], [revision])
     return ledger.move_totals(ledger.add_up(moved))
 
 
@@ -365,10 +361,10 @@ def void(spend: Spend, *, reason: str, actor: str, now: datetime) -> list[ledger
     """Take the spend out of all totals; it stays in the ledger, marked. Voiding twice changes nothing."""
     if spend.voided_at is not None:
         return []
-    revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
+    revision = revise(spend, actor=actor, reason=reason, now=now)
     spend.voided_at = now
     spend.spend_import = None
-    save_changes([spend])
+    save([spend], [revision])
     return ledger.move_totals(ledger.add_up([moved_by(spend, -1)]))
 
 
@@ -376,36 +372,14 @@ def restore(spend: Spend, *, reason: str, actor: str, now: datetime) -> list[led
     """Take a voided spend back into all totals. One that is not void stays as it is."""
     if spend.voided_at is None:
         return []
-    revise(spend, actor=actor, reason=reason, now=now).save(force_insert=True)
+    revision = revise(spend, actor=actor, reason=reason, now=now)
     spend.voided_at = None
     spend.spend_import = None
-    save_changes([spend])
+    save([spend], [revision])
     return ledger.move_totals(ledger.add_up([moved_by(spend, 1)]))
-
-
-def revise(spend: Spend, *, actor: str, reason: str, now: datetime) -> SpendRevision:
-    """The present value, to be kept as a former one; the spend goes on as the next version."""
-    revision = SpendRevision(
-        spend=spend, version=spend.version, amount=spend.amount, spend_date=spend.spend_date,
-        spend_type=spend.spend_type, description=spend.description, voided_at=spend.voided_at,
-        spend_import_id=spend.spend_import_id, replaced_at=now, replaced_by=actor, reason=reason,
-    )  # fmt: skip
-    spend.version += 1
-    return revision
 
 
 def _replace(spend: Spend, amount: Decimal, day: date, spend_type: str) -> list[Moved]:
     before = moved_by(spend, -1)
     spend.amount, spend.spend_date, spend.spend_type = amount, day, spend_type
     return [before, moved_by(spend, 1)]
-
-
-def moved_by(spend: Spend, sign: int) -> Moved:
-    """What totals move by when this spend begins (1) or ceases (-1) to count."""
-    amount = sign * money.to_micros(spend.amount)
-    return (spend.brand_id, spend.campaign_id, amount, spend.spend_date, spend.spend_type)
-
-
-def save_changes(spends: Sequence[Spend]) -> None:
-    fields = ["amount", "spend_date", "spend_type", "description", "voided_at", "version", "spend_import"]
-    Spend.objects.bulk_update(spends, fields, batch_size=500)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from spending import ledger
 from spending.models import ImportState, Spend, SpendImport, SpendRevision
-from spending.services import Moved, moved_by, revise, save_changes
+from spending.revisions import Moved, moved_by, revise, save
 
 
 class TakenBack(NamedTuple):
@@ -46,22 +46,10 @@ def take_back(spend_ids: Sequence[UUID], spend_import_id: UUID, *, reason: str, 
         by_hand += before.spend_import_id is None
         if spend.voided_at is None:
             moved.append(moved_by(spend, 1))
-    SpendRevision.objects.bulk_create(revisions, batch_size=1_000)
-    _save(spends, set(former), now)
+    save(spends, revisions)
     if moved:
         ledger.move_totals(ledger.add_up(moved))
     return TakenBack(voided, len(spends) - voided, by_hand, {spend.campaign_id for spend in spends})
-
-
-def _save(spends: Sequence[Spend], restored: set[UUID], now: datetime) -> None:
-    """Most are voided, which is one statement for all that have the same version."""
-    save_changes([spend for spend in spends if spend.pk in restored])
-    versions: dict[int, list[UUID]] = {}
-    for spend in spends:
-        if spend.pk not in restored:
-            versions.setdefault(spend.version, []).append(spend.pk)
-    for version, ids in versions.items():
-        Spend.objects.filter(pk__in=ids).update(voided_at=now, version=version)
 
 
 def _former(spend_ids: Sequence[UUID], spend_import_id: UUID) -> dict[UUID, SpendRevision]:
