@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import available_timezones
 
 import django_filters as filters
 from django.db.models import Count, Q, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view, inline_serializer
 from rest_framework import serializers, status
 from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -105,11 +107,16 @@ SUMMARY = inline_serializer(
 class BrandFilters(filters.FilterSet):  # type: ignore[misc]
     name = filters.CharFilter()
     currency = filters.CharFilter()
-    timezone = filters.CharFilter()
+    timezone = filters.CharFilter(method="in_zone", help_text="IANA name, such as Europe/Berlin.")
     emergency_stopped = filters.BooleanFilter("emergency_stopped_at", lookup_expr="isnull", exclude=True)
     archived = filters.BooleanFilter(
         method="as_it_is", help_text="true: the archived ones only, which administrators see."
     )
+
+    def in_zone(self, queryset: QuerySet[Brand], name: str, value: str) -> QuerySet[Brand]:
+        if value not in available_timezones():
+            raise ValidationError({name: [f"There is no time zone “{value}”."]})
+        return queryset.filter(timezone=value)
 
     def as_it_is(self, queryset: QuerySet[Brand], name: str, value: bool) -> QuerySet[Brand]:
         return queryset  # the base queryset has seen to it

@@ -286,8 +286,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "budget_system.rest.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "budget_system.rest.filters.StrictFilters",
-        "rest_framework.filters.SearchFilter",
-        "rest_framework.filters.OrderingFilter",
+        "budget_system.rest.filters.Search",
+        "budget_system.rest.filters.Ordering",
     ],
     "DEFAULT_SCHEMA_CLASS": "budget_system.rest.schema.Operation",
     "EXCEPTION_HANDLER": "budget_system.rest.problems.handle",

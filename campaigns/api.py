@@ -342,7 +342,7 @@ class CampaignViewSet(Changeable):
         shown = Override.objects.select_related("campaign__brand").get(pk=override.pk)
         return Response(OverrideSerializer(shown).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(summary="End the override", request=None, responses=CampaignSerializer)
+    @extend_schema(summary="End the override", request=None, responses={200: CampaignSerializer})
     @override.mapping.delete
     def clear_override(self, request: Request, id: str) -> Response:
         campaign = self.get_object()
@@ -389,6 +389,8 @@ class CampaignViewSet(Changeable):
         campaign, at = self.get_object(), clock.now()
         if (text_at := request.query_params.get("at")) is not None:
             at = _parsed(text_at, "at")
+            if not 2000 <= at.year <= 2100:
+                raise ValidationError({"at": ["Name a moment between 2000 and 2100."]})
         found = explain(campaign.pk, at)
         reason = found.verdict.pause_reason
         return Response(

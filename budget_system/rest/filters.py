@@ -3,9 +3,13 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django_filters import BooleanFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
+from rest_framework.filters import OrderingFilter, SearchFilter
 
+_YES_OR_NO = {"", "true", "false", "True", "False"}
+"""What django-filter understands. It takes all else for no filter at all."""
 COMMON = {"page", "page_size", "search", "ordering", "format"}
 
 
@@ -31,5 +35,43 @@ class StrictFilters(DjangoFilterBackend):  # type: ignore[misc]
         if getattr(view, "ordering_fields", None):
             known.add("ordering")
         refuse_unknown(request, known)
+        for name, kind in (filterset.base_filters if filterset else {}).items():
+            # An empty one is that of a form that was not filled in.
+            if isinstance(kind, BooleanFilter) and request.query_params.get(name, "") not in _YES_OR_NO:
+                raise ValidationError({name: ["Write true or false."]})
         filtered: QuerySet[Any] = super().filter_queryset(request, queryset, view)
         return filtered
+
+
+class Search(SearchFilter):
+    """REST framework's; it is spoken of only where there is something to search."""
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        fields = getattr(view, "search_fields", None)
+        return super().get_schema_operation_parameters(view) if fields else []
+
+
+class Ordering(OrderingFilter):
+    """REST framework's, which also refuses fields that there are not, and leaves nothing to chance.
+
+    Things that are alike in what they are ordered by stand in the order of their ids: otherwise a thing might be on two
+    pages, and another one on none.
+    """
+
+    def get_ordering(self, request: Any, queryset: QuerySet[Any], view: Any) -> list[str]:
+        asked: str = request.query_params.get(self.ordering_param, "")
+        fields: tuple[str, ...] = getattr(view, "ordering_fields", None) or ()
+        terms = [term.strip() for term in asked.split(",")] if asked else []
+        for term in terms:
+            if term.removeprefix("-") not in fields:
+                raise ValidationError({self.ordering_param: [f"“{term}” is none of {', '.join(fields)}."]})
+        return [*terms, "pk"] if terms else []
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        fields = getattr(view, "ordering_fields", None)
+        if not fields:
+            return []
+        one = f"-?({'|'.join(fields)})"
+        [parameter] = super().get_schema_operation_parameters(view)
+        text = f"One or more of {', '.join(fields)}, with commas between. A minus turns the order round."
+        return [{**parameter, "description": text, "schema": {"type": "string", "pattern": f"^{one}(,{one})*$"}}]

@@ -91,6 +91,8 @@ def add_problems(result: Any, **_: Any) -> Any:
                 texts["400"] = "A parameter is wrong."
             if "{" in path:
                 texts["404"] = "There is no such thing, or the caller may not see it."
+            elif any(parameter["name"] == "page" for parameter in operation.get("parameters", ())):
+                texts["404"] = "There is no such page."
             for code, text in texts.items():
                 operation["responses"].setdefault(code, _problem(text))
     return result
