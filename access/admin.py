@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from axes.utils import reset
 from django import forms
@@ -27,6 +28,8 @@ from budget_system.admin.forms import UseCaseForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
 from budget_system.admin.ui import AutocompleteSelectFilter, DropdownFilter, Select
 from budget_system.db import use_case
+
+UTC = ZoneInfo("UTC")
 
 # --- Memberships -----------------------------------------------------------------------------------------------------
 
@@ -87,7 +90,7 @@ class MembershipAdmin(UseCaseAdmin[Membership]):
 
     @admin.display(description="since")
     def since(self, membership: Membership) -> str:
-        return show.utc(membership.created_at)
+        return _minute(membership.created_at)
 
 
 # --- API tokens ------------------------------------------------------------------------------------------------------
@@ -145,7 +148,8 @@ class TokenForm(UseCaseForm):
 @admin.register(ApiToken)
 class ApiTokenAdmin(ActionsAdmin):
     form = TokenForm
-    list_display = ("name", "begins_with", "acts_for", "scope", "brand_names", "used", "ends", "state")
+    adds_several = False
+    list_display = ("name", "begins_with", "acts_for", "scope_name", "brand_names", "used", "ends", "state")
     list_select_related = ("user",)
     list_filter = (TokenStateFilter, ScopeFilter, ("user", AutocompleteSelectFilter))
     search_fields = ("name", "prefix", "user__username")
@@ -219,6 +223,10 @@ class ApiTokenAdmin(ActionsAdmin):
     def acts_for(self, token: ApiToken) -> str:
         return token.user.get_username()
 
+    @admin.display(description="scope")
+    def scope_name(self, token: ApiToken) -> SafeString:
+        return format_html('<span title="{}">{}</span>', token.get_scope_display(), token.scope.capitalize())
+
     @admin.display(description="brands")
     def brand_names(self, token: ApiToken) -> str:
         names = noted(token, "brands")
@@ -234,7 +242,7 @@ class ApiTokenAdmin(ActionsAdmin):
 
     @admin.display(description="ends")
     def ends(self, token: ApiToken) -> str:
-        return "when revoked" if token.expires_at is None else show.utc(token.expires_at)
+        return "when revoked" if token.expires_at is None else _minute(token.expires_at)
 
     @admin.display(description="state")
     def state(self, token: ApiToken) -> SafeString:
@@ -248,11 +256,11 @@ class ApiTokenAdmin(ActionsAdmin):
 
     @admin.display(description="issued")
     def created(self, token: ApiToken) -> str:
-        return f"{show.utc(token.created_at)} by {token.created_by}"
+        return f"{_minute(token.created_at)} by {token.created_by}"
 
     @admin.display(description="revoked")
     def revoked(self, token: ApiToken) -> str:
-        return "–" if token.revoked_at is None else f"{show.utc(token.revoked_at)} by {token.revoked_by}"
+        return "–" if token.revoked_at is None else f"{_minute(token.revoked_at)} by {token.revoked_by}"
 
     # --- Adding and changing ------------------------------------------------------------------------------------------
 
@@ -300,6 +308,10 @@ class ApiTokenAdmin(ActionsAdmin):
             self, request, obj, title="Revoke", button="Revoke it now", danger=True, form_class=forms.Form, run=run,
             intro=["From now on, whatever uses it is refused. That cannot be undone: then issue another token."],
         )  # fmt: skip
+
+
+def _minute(at: datetime | None) -> str:
+    return show.moment(at, UTC)
 
 
 def _may_issue_for_anybody(request: HttpRequest) -> bool:
@@ -363,7 +375,7 @@ class FailedLoginAdmin(RecordAdmin[Any]):
 
     @admin.display(description="last try")
     def when(self, failed: Any) -> str:
-        return show.utc(failed.attempt_time)
+        return _minute(failed.attempt_time)
 
     @admin.display(description="wrong passwords")
     def failures(self, failed: Any) -> SafeString:
@@ -398,11 +410,11 @@ class LoginAdmin(RecordAdmin[Any]):
 
     @admin.display(description="logged in")
     def when(self, login: Any) -> str:
-        return show.utc(login.attempt_time)
+        return _minute(login.attempt_time)
 
     @admin.display(description="logged out")
     def left(self, login: Any) -> str:
-        return show.utc(login.logout_time)
+        return _minute(login.logout_time)
 
     @admin.display(description="browser")
     def browser(self, login: Any) -> SafeString:

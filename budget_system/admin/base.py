@@ -100,6 +100,7 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
     change_form_outer_before_template = "budget/panels_above.html"
     change_form_before_template = "budget/hidden_fields.html"
     change_form_outer_after_template = "budget/panels_below.html"
+    adds_several = True
     empty_text = "Nothing here yet."
     """What an empty list says, with the next step."""
     campaign_path: str | None = None
@@ -203,7 +204,7 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
         obj: M | None = None,
     ) -> HttpResponse:
         context["show_save_and_continue"] = False  # a saved page opens again in any case
-        context["show_save_and_add_another"] = add
+        context["show_save_and_add_another"] = add and self.adds_several
         if obj is not None:
             now = clock.now()
             context["panels_above"] = self.panels_above(obj, now)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -17,7 +18,7 @@ from access.services import join, leave
 from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import Page, actor_of, note, noted
-from budget_system.admin.ui import TabularInline
+from budget_system.admin.ui import Checkboxes, TabularInline
 
 if TYPE_CHECKING:
     _UserBases = DjangoUserAdmin[User]
@@ -37,11 +38,22 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 
 SHOWN_BRANDS = 3
+UTC = ZoneInfo("UTC")
 
 
 def permissions_of(**held: Any) -> set[str]:
     found = Permission.objects.filter(**held).values_list("content_type__app_label", "codename")
     return {f"{app}.{codename}" for app, codename in found}
+
+
+def _grantable(editor: Any) -> QuerySet[Group]:
+    """The groups that may do no more than the editor."""
+    if editor.is_superuser:
+        return Group.objects.all()
+    mine = editor.get_all_permissions()
+    return Group.objects.filter(
+        pk__in=[group.pk for group in Group.objects.all() if permissions_of(group=group) <= mine]
+    )
 
 
 def outranks(person: User, editor: Any) -> bool:
@@ -79,6 +91,7 @@ class UserAdmin(_UserBases):
     list_filter_submit = True
     show_full_result_count = False
     inlines = (BrandsInline,)
+    filter_horizontal = ("user_permissions",)
     fieldsets = (
         ("Login", {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
@@ -86,8 +99,8 @@ class UserAdmin(_UserBases):
             "Access",
             {
                 "fields": ("is_active", "is_staff", "groups", "is_superuser", "user_permissions"),
-                "description": "The groups are the roles. To enter this admin a person needs staff status as well; "
-                "without it, only tokens act for them. Who leaves: switch active off, and nothing is lost.",
+                "description": "To enter this admin a person needs staff status beside a role; without it, only tokens "
+                "act for them. Who leaves: switch active off, and nothing is lost.",
             },
         ),
         ("Record", {"fields": ("last_seen", "joined")}),
@@ -107,11 +120,14 @@ class UserAdmin(_UserBases):
         return False  # their name stands in the records, and their tokens are kept
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "groups" and not request.user.is_superuser:
-            mine = request.user.get_all_permissions()
-            within = [group.pk for group in Group.objects.all() if permissions_of(group=group) <= mine]
-            kwargs["queryset"] = Group.objects.filter(pk__in=within)
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
+        if db_field.name != "groups":
+            return super().formfield_for_manytomany(db_field, request, **kwargs)
+        kwargs |= {"queryset": _grantable(request.user), "widget": Checkboxes}
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None:
+            field.label = "Roles"
+            field.help_text = "docs/access.md has what each may do. Several add up."
+        return field
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         return () if obj is None else self.inlines
@@ -172,11 +188,11 @@ class UserAdmin(_UserBases):
 
     @admin.display(description="last login", ordering="last_login")
     def last_seen(self, user: User) -> str:
-        return show.utc(user.last_login) if user.last_login else "never"
+        return show.moment(user.last_login, UTC) if user.last_login else "never"
 
     @admin.display(description="since")
     def joined(self, user: User) -> str:
-        return show.utc(user.date_joined)
+        return show.moment(user.date_joined, UTC)
 
 
 @admin.register(Group)
