@@ -12,15 +12,17 @@ import subprocess
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg2
 import psycopg2.extensions
@@ -295,6 +297,75 @@ def use(name: str, target: str, now: str, arguments: Sequence[Any] = (), **named
     return "done"
 
 
+def reserve(campaign: str, amount: str, now: str, id: str = "", ttl_s: float = 600) -> list[Any]:
+    """The code, what remains in micros, whether it was granted before, and the id; or `busy`."""
+    from budget_system.errors import Busy
+    from enforcement import reservations
+
+    wanted = UUID(id) if id else uuid4()
+    try:
+        answer = reservations.reserve(
+            wanted, UUID(campaign), Decimal(amount), ttl=timedelta(seconds=ttl_s), actor="a process",
+            now=datetime.fromisoformat(now),
+        )  # fmt: skip
+    except Busy as busy:
+        return [busy.code, None, False, None]
+    made = answer.reservation and answer.reservation.pk
+    return [answer.authorisation.code, answer.authorisation.remaining, answer.replayed, made]
+
+
+def resolve(name: str, id: str, now: str, amount: str = "") -> str:
+    """Settle or void: what its status is then, `replayed`, or why not."""
+    from budget_system.errors import Refused
+    from enforcement import reservations
+
+    moment = datetime.fromisoformat(now)
+    try:
+        if name == "void":
+            return str(reservations.void(UUID(id), actor="a process", now=moment).status)
+        done = reservations.settle(UUID(id), Decimal(amount), actor="a process", now=moment)
+    except Refused as refused:
+        return refused.code
+    return "replayed" if done.replayed else str(done.reservation.status)
+
+
+def expire(now: str, limit: int = 1_000) -> int:
+    from enforcement import reservations
+
+    return reservations.expire_due(datetime.fromisoformat(now), limit)
+
+
+def money(seed: int, times: int, campaigns: list[str], brands: list[str], now: str) -> dict[str, int]:
+    """So many things at random that may become of money; how often each answer was given.
+
+    Mostly reservations, each settled (as asked or less), given back, or left to expire; among them spends and budgets.
+    """
+    dice = Random(seed)
+    moment = datetime.fromisoformat(now)
+    told: Counter[str] = Counter()
+    mine: list[str] = []
+    for number in range(times):
+        moment += timedelta(seconds=dice.choice([0, 1, 5]))
+        at, campaign = moment.isoformat(), dice.choice(campaigns)
+        what = dice.choices(["reserve", "settle", "void", "expire", "spend", "budget"], [55, 20, 8, 2, 10, 5])[0]
+        if what == "reserve":
+            code, _, _, made = reserve(campaign, f"{dice.randint(1, 9)}.{dice.randint(0, 999_999):06d}", at, ttl_s=30)
+            told[code] += 1
+            mine += [made] if made else []
+        elif what in ("settle", "void") and mine:
+            one = mine.pop(dice.randrange(len(mine)))
+            told[f"{what} {resolve(what, str(one), at, amount=f'0.{dice.randint(1, 999_999):06d}')}"] += 1
+        elif what == "expire":
+            told["expired"] += expire(at)
+        elif what == "spend":
+            row = [campaign, f"0.{dice.randint(1, 99_999):05d}", at[:10], f"{seed}-{number}"]
+            told[spend([row], at)[0][0]] += 1
+        elif what == "budget":
+            changes = {"daily_budget": str(dice.choice([40, 80, 120, 160]))}
+            told[use("change_brand", dice.choice(brands), at, [changes])] += 1
+    return dict(told)
+
+
 def sweep(name: str, now: str) -> dict[str, Any]:
     """Sweep, without a line in the run log: how many changes, and what went wrong."""
     from enforcement import sweeps
@@ -338,6 +409,7 @@ def repeat(steps: list[Step], times: int, later_by_s: float = 0) -> list[Any]:
 
 STEPS: Mapping[str, Callable[..., Any]] = {
     "spend": spend, "use": use, "sweep": sweep, "job": job, "sql": sql, "repeat": repeat,
+    "reserve": reserve, "resolve": resolve, "expire": expire, "money": money,
 }  # fmt: skip
 
 

@@ -310,7 +310,7 @@ def walk(number: int, steps: int) -> list[ReservationModel]:
         weeks = tuple(dice.choice([0, 1, 1, dice.randrange(len(WEEKS))]) for _ in range(3))
         machine.begin(dice.choice(STARTS), (dice.choice(ZONES), dice.choice(ZONES)), (weeks[0], weeks[1], weeks[2]))
         for _ in range(steps):
-            moves: list[tuple[int, Callable[[Any, int, Random], object]]] = [*dice.choice([MOVES, OWN_MOVES])]
+            moves: list[Any] = [*MOVES] if dice.random() < 0.5 else [*OWN_MOVES]
             [(_, move)] = dice.choices(moves, [weight for weight, _ in moves])
             move(machine, dice.randrange(8), dice)
             machine.agree()
@@ -327,9 +327,9 @@ def test_a_walk_at_random_ends_in_the_same_agreement(number: int) -> None:
 
 @pytest.mark.faults
 @pytest.mark.django_db
-@pytest.mark.parametrize("number", range(2_000, 2_200))
+@pytest.mark.parametrize("number", range(2_000, 2_100))
 def test_a_long_walk_at_random_ends_in_the_same_agreement(number: int) -> None:
-    assert walk(number, 120)
+    walk(number, 100)
 
 
 @pytest.mark.django_db
