@@ -378,8 +378,8 @@ class FailedLoginAdmin(RecordAdmin[Any]):
         return _minute(failed.attempt_time)
 
     @admin.display(description="wrong passwords")
-    def failures(self, failed: Any) -> SafeString:
-        return show.right(failed.failures_since_start)
+    def failures(self, failed: Any) -> int:
+        return int(failed.failures_since_start)
 
     @admin.display(description="state")
     def state(self, failed: Any) -> SafeString:

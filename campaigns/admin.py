@@ -117,9 +117,11 @@ class CampaignAdmin(CampaignActions):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return super().get_readonly_fields(request, obj)
-        if not self.may_change(request):
-            return ("brand", *INPUTS)
-        return (*super().get_readonly_fields(request, obj), "brand")  # a campaign never changes its brand
+        fixed = (*super().get_readonly_fields(request, obj), "brand")  # a campaign never changes its brand
+        return fixed if self.may_change(request) else (*fixed, *INPUTS)
+
+    def edits_budgets(self, request: HttpRequest, obj: Any) -> bool:
+        return super().edits_budgets(request, obj) and self.may_change(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may change schedules edits the week on the campaign's page, and nothing else there."""

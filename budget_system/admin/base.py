@@ -6,8 +6,9 @@ checks the version, writes, and evaluates in a transaction of its own; what it r
 Its lists, pages, actions, choices and searches all begin at `get_queryset`: who sees what is decided there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.contrib import admin, messages
@@ -24,7 +25,7 @@ from django.utils.safestring import SafeString
 from access.callers import Caller, caller_of
 from budget_system import clock
 from budget_system.admin.forms import AmountField, UseCaseForm
-from budget_system.admin.show import campaign_label
+from budget_system.admin.show import campaign_label, limit
 from budget_system.admin.ui import ChangeList, ModelAdmin
 from budget_system.errors import Refused
 from budget_system.fields import MoneyField
@@ -227,7 +228,23 @@ class UseCaseAdmin(RoomAdmin[M]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
         fixed = super().get_readonly_fields(request, obj)
-        return fixed if request.user.has_perm("brands.change_budget") else (*fixed, *self.budgets)
+        if self.edits_budgets(request, obj):
+            return fixed
+        return (*fixed, *self.budgets, *(shown_budget(name) for name in self.budgets))
+
+    def get_fieldsets(self, request: HttpRequest, obj: M | None = None) -> Any:
+        """Budgets that cannot be changed are shown in words."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.edits_budgets(request, obj):
+            return fieldsets
+        in_words: dict[Any, Any] = {name: shown_budget(name) for name in self.budgets}
+        return [
+            (title, {**options, "fields": [in_words.get(name, name) for name in options["fields"]]})
+            for title, options in fieldsets
+        ]
+
+    def edits_budgets(self, request: HttpRequest, obj: M | None) -> bool:
+        return request.user.has_perm("brands.change_budget") and self.has_change_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super(RoomAdmin, self).has_add_permission(request)
@@ -330,6 +347,15 @@ class UseCaseAdmin(RoomAdmin[M]):
 def with_archived(things: models.QuerySet[M], caller: Caller) -> models.QuerySet[M]:
     """Archived ones too for who may restore them."""
     return things if caller.may("access.restore") else things.filter(archived_at=None)
+
+
+@cache
+def shown_budget(name: str) -> Callable[[Any], str]:
+    @admin.display(description=name.replace("_", " "))
+    def text(thing: Any) -> str:
+        return limit(getattr(thing, name), getattr(thing, "brand", thing).currency)
+
+    return text
 
 
 def amount_field(db_field: Field[Any, Any]) -> AmountField:

@@ -51,6 +51,8 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("Spends", "receipt_long", "spending_spend"),
                 _item("Corrections", "edit_note", "spending_spendrevision"),
+                _item("Imports", "upload_file", "spending_spendimport"),
+                _item("Metrics", "monitoring", "spending_daymetrics"),
                 _item("Budget periods", "calendar_month", "spending_budgetperiod"),
                 _item("Forced resets", "restart_alt", "spending_forcedreset"),
             ],
@@ -75,7 +77,7 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("Users", "person", "auth_user"),
                 _item("Roles", "group", "auth_group"),
-                _item("Brand members", "badge", "access_membership"),
+                _item("Memberships", "badge", "access_membership"),
                 _item("API tokens", "key", "access_apitoken"),
                 _item("Logins", "login", "access_login"),
                 _item("Failed logins", "gpp_bad", "access_failedlogin"),

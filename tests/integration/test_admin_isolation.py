@@ -303,6 +303,19 @@ def test_budgets_are_changed_by_who_may_change_budgets_only(ours: Story) -> None
     assert (campaign.name, campaign.daily_budget, campaign.lifetime_budget) == ("Renamed", 50, None)
 
 
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
+def test_budgets_that_cannot_be_changed_are_shown_in_words(role: Role, ours: Story) -> None:
+    client = at_the_admin(person(role, ours.brand))
+    campaign = Campaign.objects.get()
+
+    brand_page = text_of(client.get(reverse("admin:brands_brand_change", args=[ours.brand.pk])))
+    campaign_page = text_of(client.get(reverse("admin:campaigns_campaign_change", args=[campaign.pk])))
+
+    assert "Daily budget 100.00 EUR" in brand_page
+    assert "Daily budget 50.00 EUR" in campaign_page
+    assert "Lifetime budget no limit" in campaign_page
+
+
 def permissions(*codenames: str) -> Any:
     from django.contrib.auth.models import Permission
 
