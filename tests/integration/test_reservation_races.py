@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from campaigns.models import Campaign, StateChange
-from enforcement import books, reservations, services
+from enforcement import books, reservations
 from spending.models import BudgetPeriod, PeriodKind, Reservation, Spend
 from tests.integration.processes import (
     Crew,
@@ -114,8 +114,9 @@ def codes(answers: Sequence[Any]) -> Counter[str]:
     return Counter(told[0] for answer in answers for told in answer["answers"])
 
 
-def reserve_here(campaign: UUID, amount: str = "1", now: datetime = NOON) -> UUID:
-    answer = reservations.reserve(uuid4(), campaign, Decimal(amount), actor=ANNA, now=now)
+def reserve_here(campaign: UUID, amount: str = "1", now: datetime = NOON, minutes: int = 10) -> UUID:
+    ttl = timedelta(minutes=minutes)
+    answer = reservations.reserve(uuid4(), campaign, Decimal(amount), ttl=ttl, actor=ANNA, now=now)
     assert answer.reservation is not None
     return answer.reservation.pk
 
@@ -243,12 +244,12 @@ def test_the_same_id_from_eight_processes_is_granted_once_and_all_are_told_the_s
 @pytest.mark.parametrize("number", [30, pytest.param(300, marks=LONG)])
 def test_settled_given_back_or_expired_each_reservation_is_released_once(crew: Crew, number: int) -> None:
     _, campaigns = brand_with(3)
-    ids = [reserve_here(campaigns[n % 3]) for n in range(number)]
+    ids = [reserve_here(campaigns[n % 3], minutes=60 if n % 3 else 10) for n in range(number)]
     due = NOON + timedelta(minutes=10)
 
     answers = crew.work(
-        resolving("settle", ids, due), resolving("settle", ids[::-1], due), resolving("settle", ids[1::2], due),
-        resolving("void", ids, due), resolving("void", ids[::-1], due), resolving("void", ids[::2], due),
+        resolving("settle", ids[::-1], due), resolving("settle", ids[1::2], due), resolving("settle", ids[::-3], due),
+        resolving("void", ids, due), resolving("void", ids[::2], due), resolving("void", ids[::-1], due),
         expiring(due, 5), expiring(due - timedelta(seconds=1), 5),
     )  # fmt: skip
 
@@ -258,6 +259,7 @@ def test_settled_given_back_or_expired_each_reservation_is_released_once(crew: C
     print(f"fault 9: {number} reservations, became {dict(statuses)}, double resolutions {doubles}")
     assert doubles == 0
     assert Spend.objects.count() == statuses["SETTLED"] > 0
+    assert statuses["VOIDED"] > 0
     assert statuses["PENDING"] == 0
     assert sum(answers[7]["answers"]) == 0
     assert set_aside() == {Decimal(0)}
