@@ -27,6 +27,7 @@ from budget_system.admin.ui import (
 from budget_system.ids import new_id
 from campaigns.holds import Verdict
 from enforcement import services
+from spending import import_admin
 from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendRevision
 from spending.services import Outcome, Source, SpendRow
 
@@ -397,3 +398,6 @@ class ForcedResetAdmin(RecordAdmin[ForcedReset]):
     @admin.display(description="no longer counted")
     def no_longer_counted(self, reset: ForcedReset) -> SafeString:
         return show.right(show.amount(reset.forgiven, reset.brand.currency))
+
+
+__all__ = ["import_admin"]

@@ -19,6 +19,7 @@ from enforcement import importing, imports, services
 from enforcement.imports import run_import, start_import, undo_import
 from spending import import_records
 from spending.import_options import ImportOptions
+from spending.importing import Intake
 from spending.models import ImportFile, ImportState, PeriodKind, Spend, SpendImport, SpendRevision
 from spending.reports import plain_csv
 from spending.reports.columns import Named
@@ -286,7 +287,7 @@ def test_that_somebody_else_imported_the_file_is_told_only_to_those_who_see_the_
 
 def test_a_brand_named_for_all_rows_may_be_created() -> None:
     story = Story()
-    options = {"brand_id": None, "brand_name": "Bravo", "create_campaigns": True}
+    options: dict[str, Any] = {"brand_id": None, "brand_name": "Bravo", "create_campaigns": True}
 
     with pytest.raises(Refused, match="no brand with the name “Bravo”"):
         run_refused(load(story, "2026-05-05,11,A,5", **options))
@@ -447,9 +448,9 @@ def test_a_worker_that_hung_writes_nothing_once_another_has_ended_its_import(mon
     story.campaign("A", external_id="11")
     waiting = load(story, "2026-05-05,11,A,20", inline_bytes=1)
     others: list[SpendImport] = []
-    brands = importing.Intake.brands
+    brands = Intake.brands
 
-    def take_over(intake: importing.Intake) -> Any:
+    def take_over(intake: Intake) -> Any:
         """While the first worker hangs here, another takes over, and a person undoes it all."""
         if not others:
             story.now += 2 * import_records.LEASE
@@ -458,7 +459,7 @@ def test_a_worker_that_hung_writes_nothing_once_another_has_ended_its_import(mon
             undo_import(waiting.pk, reason="Wrong file", actor=ACTOR, now=story.now)
         return brands(intake)
 
-    monkeypatch.setattr(importing.Intake, "brands", take_over)
+    monkeypatch.setattr(Intake, "brands", take_over)
     record = run_import(waiting.pk, clock=lambda: story.now)
 
     assert (others[0].state, others[0].accepted) == (ImportState.DONE, 1)

@@ -1,0 +1,337 @@
+"""Imports in the admin: what was sent, by whom, what became of each line, and a way back; and metrics they brought."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Prefetch, Q, QuerySet, Value
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from access.callers import Caller
+from brands.models import Brand
+from budget_system import clock
+from budget_system.admin import show
+from budget_system.admin.base import Panel, RecordAdmin, actor_of, query_url
+from budget_system.admin.filters import DaysFilter, FixedFilter
+from budget_system.admin.forms import ReasonForm, UseCaseForm
+from budget_system.admin.pages import ActionsAdmin, ask, object_action
+from budget_system.admin.ui import AutocompleteSelectFilter, RangeDateFilter
+from campaigns.holds import Hold
+from campaigns.models import Campaign
+from enforcement.imports import undo_import
+from spending.models import DayMetrics, ImportState, SpendImport
+
+TONES = {
+    ImportState.QUEUED: show.INFO,
+    ImportState.RUNNING: show.INFO,
+    ImportState.DONE: show.GOOD,
+    ImportState.FAILED: show.BAD,
+    ImportState.UNDONE: show.WARN,
+}
+SHOWN = 50
+
+
+class RecordForm(UseCaseForm):
+    """Nothing in it can be changed, so it needs no version."""
+
+    has_version = False
+
+
+class StateFilter(FixedFilter):
+    title = "state"
+    parameter_name = "state"
+    field = "state"
+    values = [(state.value, str(state.label)) for state in ImportState]
+
+
+@admin.register(SpendImport)
+class SpendImportAdmin(ActionsAdmin):
+    form = RecordForm
+    list_display = ("when", "named", "of_brands", "created_by", "state_badge", "period", "row_counts", "totals")
+    list_display_links = ("when", "named")
+    list_filter = (("brands", AutocompleteSelectFilter), StateFilter, ("created_at", DaysFilter))
+    search_fields = ("file_name", "created_by", "brands__name")
+    search_help_text = "File, brand, or who sent it"
+    brand_path = "brands"
+    ordering = ("-id",)
+    sortable_by = ()
+    list_fullwidth = True
+    actions_detail = ("rejects", "undo")
+    empty_text = "Nothing was imported yet. Import a report with manage.py import_spend, or through the API."
+    fieldsets = (
+        ("File", {"fields": ("named", "kind", "size_text", "digest", "said")}),
+        ("Import", {"fields": ("state_badge", "when", "created_by", "origin", "took", "seen_before", "undone")}),
+        ("What it held", {"fields": ("of_brands", "period", "totals", "own_total", "metrics", "row_counts")}),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def create(self, request: HttpRequest, form: Any, now: datetime) -> SpendImport:
+        raise PermissionDenied
+
+    def change(self, request: HttpRequest, obj: SpendImport, form: Any, now: datetime) -> None:
+        raise PermissionDenied
+
+    def visible(self, things: QuerySet[SpendImport], caller: Caller) -> QuerySet[SpendImport]:
+        """Those that concern only brands that they see, and their own; the lines that were left out of any other may
+        be of brands that are none of their business."""
+        things = things.defer("rejects").prefetch_related(Prefetch("brands", Brand.objects.order_by("name")))
+        if caller.sees_all_brands():
+            return things.annotate(shows_lines=Value(True))
+        links = SpendImport.brands.through.objects.filter(spendimport_id=OuterRef("pk"))
+        elsewhere = links.exclude(brand_id__in=caller.brands().values("pk"))
+        own = Q(created_by=caller.name)
+        return things.filter(~Exists(elsewhere), Exists(links) | own).annotate(
+            shows_lines=ExpressionWrapper(own, output_field=BooleanField())
+        )
+
+    # --- The list -----------------------------------------------------------------------------------------------------
+
+    @admin.display(description="sent")
+    def when(self, record: SpendImport) -> str:
+        return show.utc(record.created_at)
+
+    @admin.display(description="file")
+    def named(self, record: SpendImport) -> SafeString:
+        return show.cut(record.file_name, 40)
+
+    @admin.display(description="brands")
+    def of_brands(self, record: SpendImport) -> object:
+        brands = list(record.brands.all())
+        links = [show.link_to(brand, "brands_brand", brand.pk) for brand in brands[:5]]
+        more = [f"and {len(brands) - 5} more"] if len(brands) > 5 else []
+        return show.lines([*links, *more]) if brands else show.nothing()
+
+    @admin.display(description="state")
+    def state_badge(self, record: SpendImport) -> SafeString:
+        state = ImportState(record.state)
+        badge = show.badge(state.label, TONES[state], record.error)
+        if state == ImportState.RUNNING and record.total:
+            badge = show.stacked(badge, show.small(f"{record.done:,} of {record.total:,}"))
+        return show.stacked(badge, show.small("Dry run: nothing was changed")) if record.dry_run else badge
+
+    @admin.display(description="period")
+    def period(self, record: SpendImport) -> object:
+        if record.first_day is None or record.last_day is None:
+            return show.nothing()
+        return format_html("{} to {}", show.day(record.first_day), show.day(record.last_day))
+
+    @admin.display(description="rows")
+    def row_counts(self, record: SpendImport) -> object:
+        counts = [(name, getattr(record, name)) for name in ("accepted", "unchanged", "corrected", "duplicate")]
+        parts = [f"{count:,} {name}" for name, count in counts if count]
+        if record.rejected:
+            parts.append(f"{record.rejected:,} rejected")
+        return show.lines([f"{record.rows:,} rows", *map(show.small, parts)])
+
+    @admin.display(description="total")
+    def totals(self, record: SpendImport) -> object:
+        sums = record.report.get("totals", {})
+        return show.lines(show.amount(Decimal(total), code) for code, total in sums.items()) or show.nothing()
+
+    # --- The page -----------------------------------------------------------------------------------------------------
+
+    @admin.display(description="kind of report")
+    def kind(self, record: SpendImport) -> str:
+        partial = ", which says that its figures may still change" if record.report.get("incomplete") else ""
+        return f"{record.format or 'not known'}{partial}"
+
+    @admin.display(description="size")
+    def size_text(self, record: SpendImport) -> str:
+        return f"{record.size:,} bytes"
+
+    @admin.display(description="what was said of it")
+    def said(self, record: SpendImport) -> object:
+        options = {name: value for name, value in record.options.items() if name not in ("brand_id", "brand_ids")}
+        return show.lines(f"{name.replace('_', ' ')}: {value}" for name, value in options.items()) or show.nothing()
+
+    @admin.display(description="took")
+    def took(self, record: SpendImport) -> object:
+        if record.started_at is None or record.finished_at is None:
+            return show.nothing()
+        return show.span(round((record.finished_at - record.started_at).total_seconds()))
+
+    @admin.display(description="the same file before")
+    def seen_before(self, record: SpendImport) -> object:
+        before = record.report.get("seen_before", [])
+        told = (f"{show.utc(datetime.fromisoformat(one['at']))} by {one['by']}" for one in before)
+        return show.lines(told) or show.nothing("No")
+
+    @admin.display(description="the file's own total")
+    def own_total(self, record: SpendImport) -> object:
+        words = {True: "Equals the sum of the rows", False: "Differs from the sum of the rows"}
+        return words.get(record.report.get("totals_agree"), show.nothing("It has none"))
+
+    @admin.display(description="days with metrics")
+    def metrics(self, record: SpendImport) -> str:
+        return f"{record.report.get('metrics', 0):,}"
+
+    @admin.display(description="undone")
+    def undone(self, record: SpendImport) -> object:
+        if record.state != ImportState.UNDONE:
+            return show.nothing("No")
+        undo = record.report.get("undo", {})
+        return show.lines(
+            [
+                f"{show.utc(record.undone_at)} by {record.undone_by}: {record.undo_reason}",
+                f"{undo.get('voided', 0):,} spends voided, {undo.get('restored', 0):,} set back to their former value, "
+                f"metrics of {undo.get('metrics_removed', 0):,} days removed",
+                f"{undo.get('left_changed_by_hand', 0):,} changed by hand since and "
+                f"{undo.get('left_changed_by_import', 0):,} by later imports stay as they are",
+            ]
+        )
+
+    def panels_above(self, obj: SpendImport, now: datetime) -> Sequence[Panel]:
+        return [Panel("Why it failed", show.lines([obj.error]))] if obj.error else ()
+
+    def panels_below(self, obj: SpendImport, now: datetime) -> Sequence[Panel]:
+        report = obj.report
+        panels = []
+        if not obj.dry_run and obj.source:
+            links = [
+                show.link(
+                    query_url(
+                        "spending_spend",
+                        brand__id__exact=brand.pk,
+                        source__exact=obj.source,
+                        spend_import__exact=obj.pk,
+                    ),
+                    f"Spends of {brand} that have their value from this import",
+                )
+                for brand in list(obj.brands.all())[:SHOWN]
+            ]
+            panels.append(Panel("Spends", show.lines(links)))
+        created = [*report.get("created_brands", []), *report.get("created_campaigns", [])]
+        if created:
+            panels.append(Panel("Created", show.lines(created[:SHOWN])))
+        if changes := report.get("changes"):
+            names = Campaign.objects.in_bulk([one["campaign"] for one in changes[:SHOWN]])
+            rows = [
+                (
+                    show.link_to(names.get(UUID(one["campaign"]), "?"), "campaigns_campaign", one["campaign"]),
+                    _holds(one["from"]),
+                    _holds(one["to"]),
+                )
+                for one in changes[:SHOWN]
+            ]
+            panels.append(Panel("Campaigns stopped or started", show.table(["Campaign", "Before", "After"], rows, "")))
+        if obj.shows_lines:  # type: ignore[attr-defined] # see visible
+            panels += _lines_left_out(obj)
+        return panels
+
+    # --- Actions ------------------------------------------------------------------------------------------------------
+
+    def offered(self, obj: SpendImport) -> Iterable[str]:
+        if obj.rejected and obj.shows_lines:  # type: ignore[attr-defined] # see visible
+            yield "rejects"
+        if obj.state in (ImportState.DONE, ImportState.FAILED) and not obj.dry_run:
+            yield "undo"
+
+    @object_action("Rejected rows", path="rejects", needs="spending.view_spendimport", icon="download")
+    def rejects(self, request: HttpRequest, obj: SpendImport) -> HttpResponse:
+        """As CSV, to be mended and sent again."""
+        return HttpResponse(
+            obj.rejects.encode("utf-8-sig"),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="rejects-{obj.pk}.csv"'},
+        )
+
+    @object_action("Undo…", path="undo", needs="spending.change_spendimport", icon="undo", danger=True)
+    def undo(self, request: HttpRequest, obj: SpendImport) -> HttpResponse:
+        def run(form: Any) -> None:
+            record = undo_import(obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now())
+            counts = record.report["undo"]
+            self.say(
+                request,
+                f"Undone: {obj}. {counts['voided']:,} spends voided, {counts['restored']:,} set back to their former"
+                " value.",
+            )
+
+        return ask(
+            self, request, obj, title="Undo", button="Undo it", danger=True, form_class=ReasonForm, run=run,
+            intro=[
+                f"{obj}, sent by {obj.created_by}.",
+                "Spends that it recorded are voided, those that it corrected get their former value back, its metrics "
+                "are removed. What a person or a later import has changed since stays as it is, and so do brands and "
+                "campaigns that it created. Campaigns that its spend has stopped start again.",
+            ],
+        )  # fmt: skip
+
+
+def _holds(codes: Iterable[str]) -> object:
+    return show.hold_words(map(Hold, codes)) or "none, it ran"
+
+
+def _lines_left_out(record: SpendImport) -> list[Panel]:
+    """The first rejected, duplicate and flagged lines."""
+    report = record.report
+    panels = []
+    if rejects := report.get("rejects"):
+        rows = [(one["line"], one["reason"], ", ".join(one["row"])) for one in rejects[:SHOWN]]
+        title = f"Rejected: {record.rejected:,} rows" + (f", the first {SHOWN}" if record.rejected > SHOWN else "")
+        panels.append(Panel(title, show.table(["Line", "Why", "Row"], rows, "")))
+    for name, title in (("duplicates", "Left out"), ("flagged", "Recorded from elsewhere too")):
+        if noted := report.get(name):
+            lines = [(one["line"], one["reason"]) for one in noted[:SHOWN]]
+            panels.append(Panel(title, show.table(["Line", "Why"], lines, "")))
+    return panels
+
+
+@admin.register(DayMetrics)
+class DayMetricsAdmin(RecordAdmin[DayMetrics]):
+    list_display = ("on", "campaign_name", "impressions", "clicks", "conversions", "revenue_text", "source")
+    list_display_links = ("on",)
+    list_select_related = ("campaign__brand",)
+    list_filter = (("campaign__brand", AutocompleteSelectFilter), ("day", RangeDateFilter))
+    search_fields = ("campaign__name",)
+    search_help_text = "Campaign, platform campaign id, or brand"
+    campaign_path = "campaign"
+    brand_path = "campaign__brand"
+    ordering = ("-id",)
+    sortable_by = ()
+    list_fullwidth = True
+    empty_text = "Impressions, clicks, conversions and revenue come with imported reports that have these columns."
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "on", "campaign_name", "impressions", "clicks", "conversions", "revenue_text", "source",
+                    "import_link", "updated_at",
+                )
+            },
+        ),
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DayMetrics]:
+        return super().get_queryset(request).select_related("campaign__brand")
+
+    @admin.display(description="day")
+    def on(self, metrics: DayMetrics) -> SafeString:
+        return show.day(metrics.day)
+
+    @admin.display(description="campaign")
+    def campaign_name(self, metrics: DayMetrics) -> SafeString:
+        return show.link_to(metrics.campaign, "campaigns_campaign", metrics.campaign_id)
+
+    @admin.display(description="revenue")
+    def revenue_text(self, metrics: DayMetrics) -> object:
+        if metrics.revenue is None:
+            return show.nothing()
+        return show.right(show.amount(metrics.revenue, metrics.campaign.brand.currency))
+
+    @admin.display(description="import")
+    def import_link(self, metrics: DayMetrics) -> object:
+        if metrics.spend_import_id is None:
+            return show.nothing()
+        return show.link_to("the import that brought them", "spending_spendimport", metrics.spend_import_id)
