@@ -24,7 +24,10 @@ pytestmark = pytest.mark.django_db
 SCRIPT = "<script>alert(1)</script>"
 MODELS = list(admin.site._registry)
 NAMES = [f"{model._meta.app_label}_{model._meta.model_name}" for model in MODELS]
-ADDABLE = ["auth_user", "auth_group", "brands_brand", "campaigns_campaign", "scheduling_schedule", "spending_spend"]
+ADDABLE = [
+    "auth_user", "auth_group", "brands_brand", "campaigns_campaign", "scheduling_schedule", "spending_spend",
+    "access_apitoken", "access_membership",
+]  # fmt: skip
 
 
 @pytest.fixture
