@@ -1,13 +1,17 @@
 """Impressions, clicks, conversions and revenue are kept by campaign, day and source; what is not reported is not 0."""
 
 import io
+import random
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from brands.models import Brand
 from enforcement import importing
 from enforcement.imports import start_import
 from spending.import_options import ImportOptions
@@ -167,3 +171,33 @@ def test_each_platforms_file_brings_its_metrics(name: str) -> None:
 
     assert record.state == ImportState.DONE, record.error
     assert kept() == FILES[name]
+
+
+days = st.sampled_from(["2026-05-03", "2026-05-04", "2026-05-05"])
+figures = st.lists(st.tuples(days, st.none() | st.integers(0, 99), st.none() | st.integers(0, 99)), max_size=8)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=figures, choose=st.randoms(use_true_random=False))
+def test_lines_in_any_order_come_to_the_same_metrics_and_so_does_the_file_again(
+    rows: list[tuple[str, int | None, int | None]], choose: random.Random
+) -> None:
+    story = Story(name=f"Brand {Brand.objects.count()}")
+    story.campaign("A", external_id="11")
+    lines = [
+        f"{day},11,{number},1,{'' if shown is None else shown},{'' if clicks is None else clicks},,"
+        for number, (day, shown, clicks) in enumerate(rows)
+    ]
+    expected: dict[str, list[int | None]] = {}
+    for day, *told in rows:
+        sums = expected.setdefault(day, [None, None])
+        for at, figure in enumerate(told):
+            sums[at] = figure if sums[at] is None else sums[at] if figure is None else (sums[at] or 0) + figure
+    for _ in range(2):
+        choose.shuffle(lines)
+        load(story, *lines)
+
+        own = DayMetrics.objects.filter(campaign__brand=story.brand)
+        assert {str(one.day): [one.impressions, one.clicks] for one in own} == {
+            day: sums for day, sums in expected.items() if sums != [None, None]
+        }

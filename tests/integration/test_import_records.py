@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,8 @@ from uuid import UUID
 import pytest
 
 from brands.models import Brand
-from budget_system import origin
+from budget_system import clock, origin
+from budget_system.celery import app
 from budget_system.errors import Conflict, NotFound, Refused
 from campaigns.models import Campaign
 from enforcement import importing, imports, services
@@ -24,6 +25,7 @@ from spending.models import ImportFile, ImportState, PeriodKind, Spend, SpendImp
 from spending.reports import plain_csv
 from spending.reports.columns import Named
 from spending.reports.shapes import Format
+from tasks.import_tasks import pick_up_imports_task
 from tests.factories import ACTOR, Story
 
 pytestmark = pytest.mark.django_db
@@ -320,6 +322,34 @@ def test_a_large_file_waits_for_a_worker_which_needs_nothing_but_its_id() -> Non
     assert (record.state, record.accepted) == (ImportState.DONE, 1)
     assert import_records.due(story.now + timedelta(days=1)) == []
     assert not ImportFile.objects.exists()
+
+
+@pytest.fixture
+def at_once() -> Iterator[None]:
+    """A message is carried out where it is sent."""
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False
+
+
+@pytest.mark.usefixtures("at_once")
+def test_the_minutes_task_hands_out_what_waits_and_what_lost_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = Story()
+    story.campaign("A", external_id="11")
+    monkeypatch.setattr(clock, "now", lambda: story.now)
+    waiting = load(story, "2026-05-05,11,A,20", inline_bytes=1)
+    lost = load(story, "2026-05-04,11,A,20", inline_bytes=1)
+    imports._claim(lost.pk, story.now)
+
+    first = pick_up_imports_task()
+    story.now += 2 * import_records.LEASE
+    second = pick_up_imports_task()
+    third = pick_up_imports_task()
+
+    assert [first, second, third] == [{"handed_out": 1}, {"handed_out": 1}, {"handed_out": 0}]
+    for record in (waiting, lost):
+        record.refresh_from_db()
+        assert (record.state, record.accepted) == (ImportState.DONE, 1)
 
 
 def test_running_it_a_second_time_changes_nothing() -> None:
