@@ -13,7 +13,9 @@ class JSONAnswer(JSONRenderer):
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
         response = (renderer_context or {}).get("response")
-        if response is not None and getattr(response, "problem", False):
+        # The page for browsers has its JSON made here too, and is not a problem itself.
+        is_the_answer = isinstance(getattr(response, "accepted_renderer", None), JSONAnswer)
+        if response is not None and is_the_answer and getattr(response, "problem", False):
             response["Content-Type"] = MEDIA_TYPE
         return super().render(data, accepted_media_type, renderer_context)
 
