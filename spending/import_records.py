@@ -27,6 +27,8 @@ from spending.models import ImportFile, ImportState, SpendImport
 
 LEASE = timedelta(seconds=60)
 """A running import that gave no sign of life for so long has lost its worker; another goes on with it."""
+GRACE = timedelta(seconds=10)
+"""So long whoever sent a file has to run it or to have it run; then it counts as forgotten."""
 MAX_ATTEMPTS = 5
 """An import that ended its worker so often is given up."""
 KEPT_FOR = timedelta(days=7)
@@ -240,11 +242,13 @@ def reported_too(record: SpendImport) -> list[dict[str, str]]:
 def due(now: datetime) -> list[UUID]:
     """The imports that wait for a worker, or have lost theirs, oldest first."""
     waiting = SpendImport.objects.filter(state__in=[ImportState.QUEUED, ImportState.RUNNING]).order_by("pk")
-    return [record.pk for record in waiting.only("state", "report") if _is_due(record, now)]
+    return [record.pk for record in waiting.only("state", "report", "created_at") if _is_due(record, now)]
 
 
 def _is_due(record: SpendImport, now: datetime) -> bool:
-    return record.state == ImportState.QUEUED or _is_stale(record, now)
+    if record.state == ImportState.QUEUED:
+        return record.created_at + GRACE <= now
+    return _is_stale(record, now)
 
 
 def tidy(now: datetime) -> None:

@@ -314,11 +314,11 @@ def test_a_large_file_waits_for_a_worker_which_needs_nothing_but_its_id() -> Non
     story.campaign("A", external_id="11")
 
     waiting = load(story, "2026-05-05,11,A,20", inline_bytes=10)
-    due = import_records.due(story.now)
+    due = [import_records.due(story.now), import_records.due(story.now + import_records.GRACE)]
     record = run_import(waiting.pk, clock=ticking(story))
 
     assert waiting.state == ImportState.QUEUED
-    assert due == [waiting.pk]
+    assert due == [[], [waiting.pk]]
     assert (record.state, record.accepted) == (ImportState.DONE, 1)
     assert import_records.due(story.now + timedelta(days=1)) == []
     assert not ImportFile.objects.exists()
@@ -340,6 +340,7 @@ def test_the_minutes_task_hands_out_what_waits_and_what_lost_its_worker(monkeypa
     waiting = load(story, "2026-05-05,11,A,20", inline_bytes=1)
     lost = load(story, "2026-05-04,11,A,20", inline_bytes=1)
     imports._claim(lost.pk, story.now)
+    story.now += import_records.GRACE
 
     first = pick_up_imports_task()
     story.now += 2 * import_records.LEASE
