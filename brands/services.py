@@ -21,21 +21,32 @@ FOR_NO_KEY_UPDATE = "FOR NO KEY UPDATE"
 
 
 class LockedBrand(NamedTuple):
-    """A brand whose row this transaction holds: nobody else posts to it, evaluates or changes it until commit."""
+    """A brand whose row this transaction holds: nobody else posts to it, evaluates or changes it until commit.
+
+    The budgets are in micros. They are as they were when it was locked.
+    """
 
     id: UUID
     timezone: str
     currency: str
     day_turned_on: date | None
     month_turned_on: date | None
+    daily_budget: int | None
+    monthly_budget: int | None
+    stopped: bool
 
 
-LOCKED_COLUMNS = "b.id, b.timezone, b.currency, b.day_turned_on, b.month_turned_on"
+LOCKED_COLUMNS = (
+    "b.id, b.timezone, b.currency, b.day_turned_on, b.month_turned_on, b.daily_budget, b.monthly_budget,"
+    " b.emergency_stopped_at IS NOT NULL"
+)
 
 
 def read_locked(row: Iterable[Any]) -> LockedBrand:
-    brand_id, timezone, currency, day, month = row
-    return LockedBrand(read_uuid(brand_id), timezone, currency, read_date(day), read_date(month))
+    brand_id, timezone, currency, day, month, daily, monthly, stopped = row
+    return LockedBrand(
+        read_uuid(brand_id), timezone, currency, read_date(day), read_date(month), daily, monthly, bool(stopped)
+    )
 
 
 def lock(brand_ids: Iterable[UUID]) -> dict[UUID, LockedBrand]:

@@ -24,7 +24,6 @@ from budget_system.errors import Busy, Conflict, NotFound, Refused
 from budget_system.text import InvalidText, clean_note
 from campaigns import services as campaigns
 from campaigns.holds import Hold, Verdict
-from campaigns.models import Campaign
 from enforcement.decision import Authorisation, Code, Facts, Scope, as_granted, authorise
 from enforcement.explain import local_text
 from enforcement.services import Cause, evaluate_brands, post_and_evaluate
@@ -136,10 +135,9 @@ def reserve(
     """
     micros, channel = _micros(amount), _clean_channel(channel)
     _check_ttl(ttl)
-    locked, brand_of = campaigns.lock_brands_of([campaign_id])
-    if campaign_id not in brand_of:
+    brand = campaigns.lock_brand_of(campaign_id)
+    if brand is None:
         raise NotFound("There is no such campaign.", field="campaign")
-    brand = locked[brand_of[campaign_id]]
     _record_turn(brand, actor, now)
     known = _known(campaign_id, brand, now)
     if known is not None:
@@ -167,11 +165,7 @@ def reserve(
 def can_spend(campaign_id: UUID, amount: Decimal, now: datetime) -> Answer:
     """What `reserve` would answer at this moment. Advice only: it takes no lock and changes nothing."""
     micros = _micros(amount)
-    campaign = Campaign.objects.select_related("brand").filter(pk=campaign_id).first()
-    if campaign is None:
-        raise NotFound("There is no such campaign.", field="campaign")
-    its = campaign.brand
-    brand = LockedBrand(its.pk, str(its.timezone), its.currency, its.day_turned_on, its.month_turned_on)
+    [brand] = brands.read_all(campaigns.get(campaign_id).brand_id)
     known = _known(campaign_id, brand, now)
     if known is None:
         raise _archived(campaign_id)

@@ -20,7 +20,7 @@ from campaigns import holds
 from campaigns.holds import Hold
 from enforcement.decision import Budget, Facts, OverrideFact, Scope
 from scheduling.windows import week_from_text
-from spending.ledger import periods_of
+from spending.ledger import LIFETIME_STARTS_ON
 
 
 class Snapshot(NamedTuple):
@@ -147,45 +147,44 @@ def gather_one(campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived
         today = local_date(zone(brand.timezone), now)
     except (ZoneInfoNotFoundError, ValueError):
         today = None  # it comes out as undecidable below
-    keys = periods_of(brand.id, campaign_id, today or now.date())
-    params = [param(value) for _, kind, starts_on, scope_id in keys for value in (scope_id, kind, starts_on)]
+    day = today or now.date()
+    scopes_and_days = (brand.id, campaign_id, day, month_start(day), LIFETIME_STARTS_ON, day, campaign_id)
     with connection.cursor() as cursor:
-        found = fetch(cursor, _one_sql(archived=archived), [*params, param(campaign_id)])
+        found = fetch(cursor, _one_sql(archived=archived), [param(value) for value in scopes_and_days])
     if not found:
         return None
-    *row, periods = found[0]
-    row[18] = today
+    held, next_at, stopped, manual, until, starts, ends, week, life, month, daily, *override, periods = found[0]
+    counted: dict[str, tuple[int, int]] = {}
     ids = []
     for period in periods.split(",") if periods else ():
         which, period_id, used, posted, reserved = period.split()
-        row[_USED[which]] = (int(used), int(reserved))
+        counted[which] = (int(used), int(reserved))
         if which == "Lc":
-            row[29] = (int(posted), int(reserved))
+            counted["posted"] = (int(posted), int(reserved))
         ids.append(int(period_id))
+    row = (
+        str(campaign_id), str(brand.id), brand.currency, held, next_at, stopped, manual, until, starts, ends, week,
+        life, counted.get("Lc"), month, counted.get("Mc"), daily, counted.get("Dc"), brand.timezone, today,
+        brand.stopped, brand.monthly_budget, counted.get("Mb"), brand.daily_budget, counted.get("Db"), *override,
+        counted.get("posted"),
+    )  # fmt: skip
     return Present(_read(row if is_postgres() else _typed(row), {}), ids)
-
-
-_USED = {"Lc": 12, "Mc": 14, "Dc": 16, "Mb": 21, "Db": 23}
-"""Where a row has what counts in a period: its kind, and b for the brand's or c for the campaign's own."""
 
 
 @cache
 def _one_sql(*, archived: bool) -> str:
-    """The columns of `_sql`. Few and simple parts: for one campaign, planning costs more than reading."""
-    text, join = ("::text", "string_agg") if is_postgres() else ("", "group_concat")
+    """Few and simple parts: for one campaign, planning costs more than reading."""
+    join = "string_agg" if is_postgres() else "group_concat"
     current = "" if archived else "AND c.archived_at IS NULL"
-    period = "(p.scope_id = %s AND p.kind = %s AND p.starts_on = %s)"
     return f"""
-        SELECT c.id{text}, c.brand_id{text}, b.currency, c.holds, c.next_check_at,
-            c.emergency_stopped_at IS NOT NULL, c.manual_paused_at IS NOT NULL, c.manual_pause_until,
-            c.start_date, c.end_date, c.week, c.lifetime_budget, NULL, c.monthly_budget, NULL, c.daily_budget, NULL,
-            b.timezone, NULL, b.emergency_stopped_at IS NOT NULL, b.monthly_budget, NULL, b.daily_budget, NULL,
-            o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before, NULL,
+        SELECT c.holds, c.next_check_at, c.emergency_stopped_at IS NOT NULL, c.manual_paused_at IS NOT NULL,
+            c.manual_pause_until, c.start_date, c.end_date, c.week, c.lifetime_budget, c.monthly_budget, c.daily_budget,
+            o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before,
             (SELECT {join}(p.kind || CASE WHEN p.campaign_id IS NULL THEN 'b ' ELSE 'c ' END || p.id || ' ' || p.used
                     || ' ' || p.posted || ' ' || p.reserved, ',')
-                FROM spending_budgetperiod p WHERE {" OR ".join([period] * 5)})
-        FROM campaigns_campaign c JOIN brands_brand b ON b.id = c.brand_id
-        LEFT JOIN campaigns_override o ON o.campaign_id = c.id AND o.cleared_at IS NULL
+                FROM spending_budgetperiod p WHERE p.scope_id IN (%s, %s) AND p.kind IN ('D', 'M', 'L')
+                    AND p.starts_on IN (%s, %s, %s) AND (p.kind <> 'D' OR p.starts_on = %s))
+        FROM campaigns_campaign c LEFT JOIN campaigns_override o ON o.campaign_id = c.id AND o.cleared_at IS NULL
         WHERE c.id = %s {current}
     """  # noqa: S608 - only placeholders and our own conditions
 
