@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import IO, Any
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
-
-from budget_system.rest.problems import TooLarge
 
 _HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 """How JSON may write one half of a pair of surrogates: alone it is no text, and can be neither stored nor answered."""
@@ -31,7 +30,7 @@ class JSON(BaseParser):
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)  # Django's own limit is for bodies that Django reads itself
         if len(body) > limit:
-            raise TooLarge(limit)
+            raise RequestDataTooBig
         try:
             text = body.decode("utf-8")
             data = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)

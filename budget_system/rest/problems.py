@@ -23,7 +23,6 @@ from budget_system.requests import request_id
 
 logger = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 _MEMBERS = ("type", "title", "status", "detail", "code", "request_id", "errors")
 

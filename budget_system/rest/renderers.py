@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 
-from budget_system.rest.problems import MEDIA_TYPE
+MEDIA_TYPE = "application/problem+json"
 
 
 class JSONAnswer(JSONRenderer):
