@@ -7,10 +7,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from budget_system import clock
-from budget_system.admin import show
-from budget_system.health import OVERDUE
-from enforcement.models import Run, RunKind
+from budget_system.admin import home
 
 
 def _item(title: str, icon: str, model: str) -> dict[str, Any]:
@@ -86,16 +83,6 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def dashboard(_: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The first page: when the system last looked."""
-    now = clock.now()
-    last = Run.objects.filter(kind=RunKind.DAYPARTING).exclude(finished_at=None).first()
-    if last is None:
-        text, tone = "No tick yet. Start the worker and the beat, or run manage.py enforce_dayparting.", show.WARN
-    else:
-        late = now - last.started_at > OVERDUE
-        text = f"Last tick {show.ago(last.started_at, now)}"
-        tone = show.WARN if late else show.GOOD
-        if late:
-            text += ". Ticks come every minute: see whether the worker and the beat run"
-    return {**context, "tick": show.badge("Late" if tone == show.WARN else "At work", tone), "tick_text": text}
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The first page: today."""
+    return {**context, "title": "Today", **home.context(request), **home.brand_charts(request)}

@@ -1,0 +1,386 @@
+"""Home: today at a glance. Which client is in trouble, what changed, what needs a person, and is the system at work.
+
+The page asks for this part of itself again every half minute. What it shows is gathered once in `CACHED_S`, in a
+number of queries that does not grow with the brands; while nothing has changed the answer is 304. Times are therefore
+told by the clock and not as “3 minutes ago”.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.core.cache import cache
+from django.db.models import Count, F, Max, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from access.callers import Caller, caller_of
+from brands.models import Brand
+from brands.periods import day_starts_at, local_date, month_start, next_midnight, next_month_start
+from budget_system import clock, money
+from budget_system.admin import charts, show
+from budget_system.health import OVERDUE
+from campaigns.holds import Hold
+from campaigns.models import Campaign, CampaignStatus, Override, StateChange
+from enforcement.decision import reached
+from enforcement.explain import local_text
+from enforcement.models import Run, RunKind
+from spending.figures import Spent, spent
+from spending.history import by_day, by_hour, days
+from spending.models import BudgetPeriod, ImportState, PeriodKind, SpendImport
+from spending.projection import WEEKS, month_end
+
+CACHED_S = 10
+BRANDS_SHOWN = 30
+CHANGES_SHOWN = 12
+LATELY = timedelta(hours=12)
+SOON = timedelta(hours=24)
+STALE_DAYS = 2
+"""A brand whose campaigns run and that has no spend of these last days: somebody does not report."""
+
+
+class Need(NamedTuple):
+    """Something that a person should look at: the most urgent first."""
+
+    tone: str
+    text: str
+    url: str
+
+
+class Row(NamedTuple):
+    """A brand as it stands: today, this month, its campaigns."""
+
+    brand: Brand
+    spent: Spent
+    elapsed: int
+    """Per cent of its local day that are over."""
+    projected: Decimal | None
+    running: int
+    paused: int
+    last_day: date | None
+    """The last day with spend."""
+
+    @property
+    def share(self) -> Decimal:
+        """How much of the day's or month's budget is used, whichever is more: the order of the rows."""
+        pairs = ((self.spent.day, self.brand.daily_budget), (self.spent.month, self.brand.monthly_budget))
+        return max((_share(use.used, budget) for use, budget in pairs), default=Decimal(0))
+
+
+class Home(NamedTuple):
+    """What the page shows."""
+
+    at: datetime
+    rows: list[Row]
+    brands: int
+    running: int
+    paused: list[tuple[str, int]]
+    """By the reason that is shown, the most frequent first."""
+    needs: list[Need]
+    changes: list[StateChange]
+    tick: tuple[str, str]
+    """Tone and words: when the system last looked."""
+
+
+def _share(used: Decimal, budget: Decimal | None) -> Decimal:
+    if budget is None:
+        return Decimal(0)
+    return used * 100 / budget if budget else Decimal(100)
+
+
+# --- Gathering -------------------------------------------------------------------------------------------------------
+
+
+def gathered(caller: Caller, now: datetime) -> Home:
+    """Today, for this caller; at most `CACHED_S` old."""
+    key = f"home:{'all' if caller.sees_all_brands() else caller.key}"
+    home: Home | None = cache.get(key)
+    if home is None:
+        home = gather(caller, now)
+        cache.set(key, home, CACHED_S)
+    return home
+
+
+def gather(caller: Caller, now: datetime) -> Home:
+    brands = caller.only_theirs(Brand.objects.current(), "pk")
+    campaigns = caller.only_theirs(Campaign.objects.current())
+    rows = _rows(brands, campaigns, now)
+    paused = Counter(
+        {
+            Hold(reason).label if reason else "": count
+            for reason, count in campaigns.order_by().values_list("pause_reason").annotate(count=Count("pk"))
+        }
+    )
+    running = paused.pop("", 0)
+    changes = caller.only_theirs(StateChange.objects.filter(at__gte=now - LATELY).exclude(from_status=F("to_status")))
+    return Home(
+        at=now,
+        rows=rows,
+        brands=brands.count(),
+        running=running,
+        paused=paused.most_common(),
+        needs=list(_needs(caller, rows, campaigns, now)),
+        changes=list(changes.select_related("campaign__brand")[:CHANGES_SHOWN]),
+        tick=last_tick(now),
+    )
+
+
+def _rows(brands: Any, campaigns: Any, now: datetime) -> list[Row]:
+    """The brands that have used most of a budget, those first."""
+    chosen = list(brands.filter(pk__in=_most_used(brands, now)))
+    figures = spent(chosen, now)
+    today = {brand.pk: local_date(brand.zone, now) for brand in chosen}
+    ids = [brand.pk for brand in chosen]
+    first = min(today.values(), default=now.date()) - timedelta(days=7 * WEEKS)
+    past = by_day(ids, first, max(today.values(), default=now.date()))
+    counts = {
+        (brand_id, status): count
+        for brand_id, status, count in campaigns.filter(brand__in=ids)
+        .order_by()
+        .values_list("brand_id", "status")
+        .annotate(count=Count("pk"))
+    }
+    with_spend = BudgetPeriod.objects.filter(scope_id__in=ids, kind=PeriodKind.DAY, posted__gt=0).order_by()
+    last_day = dict(with_spend.values_list("scope_id").annotate(last=Max("starts_on")))
+    rows = []
+    for brand in chosen:
+        begins, ends = day_starts_at(brand.zone, today[brand.pk]), next_midnight(brand.zone, now)
+        rows.append(
+            Row(
+                brand,
+                figures[brand.pk],
+                int((now - begins) * 100 / (ends - begins)),
+                month_end(past[brand.pk], figures[brand.pk].month.used, today[brand.pk]),
+                counts.get((brand.pk, CampaignStatus.ACTIVE), 0),
+                counts.get((brand.pk, CampaignStatus.PAUSED), 0),
+                last_day.get(brand.pk),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.share, row.brand.name))
+
+
+def _most_used(brands: Any, now: datetime) -> list[UUID]:
+    """The ids of up to `BRANDS_SHOWN` brands; without looking at each where there are many."""
+    ids = list(brands.order_by("name").values_list("pk", flat=True)[: BRANDS_SHOWN + 1])
+    if len(ids) <= BRANDS_SHOWN:
+        return ids
+    present = Q(pk=None)
+    for zone_name in brands.order_by().values_list("timezone", flat=True).distinct():
+        today = local_date(zone_name, now)
+        starts = Q(kind=PeriodKind.DAY, starts_on=today) | Q(kind=PeriodKind.MONTH, starts_on=month_start(today))
+        present |= starts & Q(brand__timezone=zone_name)
+    used = BudgetPeriod.objects.of_brands().filter(present, brand__in=brands, budget__gt=0)
+    # Twice as many, as a brand may be there with its day and its month.
+    found = used.annotate(share=F("used") * 100 / F("budget")).order_by("-share").values_list("brand_id", flat=True)
+    most = list(dict.fromkeys(found[: 2 * BRANDS_SHOWN]))[:BRANDS_SHOWN]
+    return most or ids[:BRANDS_SHOWN]
+
+
+def last_tick(now: datetime) -> tuple[str, str]:
+    """When the minute tick last ran, with its tone."""
+    last = Run.objects.filter(kind=RunKind.DAYPARTING).exclude(finished_at=None).first()
+    if last is None:
+        return show.WARN, "No tick yet. Start the worker and the beat, or run manage.py enforce_dayparting."
+    if now - last.started_at > OVERDUE:
+        since = f"The last tick was {show.ago(last.started_at, now)}"
+        return show.BAD, f"{since}. They come every minute: see whether the worker and the beat run."
+    return show.GOOD, "Every campaign is looked at when its time comes, each minute."
+
+
+# --- What needs a person ---------------------------------------------------------------------------------------------
+
+
+def _needs(caller: Caller, rows: Sequence[Row], campaigns: Any, now: datetime) -> Iterator[Need]:
+    stopped = caller.only_theirs(Brand.objects.current(), "pk").exclude(emergency_stopped_at=None).order_by("name")
+    for brand in stopped[:5]:
+        since = local_text(brand.zone, brand.emergency_stopped_at or now, now)
+        yield Need(show.BAD, f"{brand}: emergency stop since {since}: {brand.emergency_stop_reason}", _page(brand))
+    own_stop = campaigns.exclude(emergency_stopped_at=None).count()
+    if own_stop:
+        url = _list("campaigns_campaign", hold=Hold.EMERGENCY_STOP.value)
+        yield Need(show.BAD, f"{_count(own_stop, 'campaign')} in emergency stop", url)
+    for row in rows:
+        yield from _needs_of(row, now)
+    unscheduled = campaigns.filter(holds__contains=Hold.NO_SCHEDULE.value).count()
+    if unscheduled:
+        url = _list("campaigns_campaign", hold=Hold.NO_SCHEDULE.value)
+        yield Need(show.WARN, f"{_count(unscheduled, 'campaign')} with windows of which none is active", url)
+    ending = caller.only_theirs(
+        Override.objects.filter(cleared_at=None, ends_at__gt=now, ends_at__lte=now + SOON), "campaign__brand"
+    )
+    for override in ending.select_related("campaign__brand").order_by("ends_at")[:5]:
+        ends = local_text(override.campaign.brand.zone, override.ends_at, now)
+        url = reverse("admin:campaigns_campaign_change", args=[override.campaign_id])
+        yield Need(show.INFO, f"{show.campaign_label(override.campaign)}: its override ends {ends}", url)
+    yield from _needs_of_the_system(caller, now)
+
+
+def _needs_of(row: Row, now: datetime) -> Iterator[Need]:
+    currency, url = row.brand.currency, _page(row.brand)
+    for use, budget, name in (
+        (row.spent.day, row.brand.daily_budget, "daily"),
+        (row.spent.month, row.brand.monthly_budget, "monthly"),
+    ):
+        if budget is not None and reached(money.to_micros(budget), money.to_micros(use.used)):
+            over = use.used - budget
+            by = f", {show.amount(over, currency)} over it" if over > 0 else ""
+            words = f"{row.brand}: {name} budget of {show.amount(budget, currency)} used up{by}"
+            yield Need(show.BAD if over > 0 else show.WARN, words, url)
+    budget = row.brand.monthly_budget
+    if budget and row.projected is not None and row.spent.month.used < budget < row.projected:
+        text = f"{row.brand}: at this rate the month comes to {show.amount(row.projected, currency)}"
+        yield Need(show.WARN, f"{text}, of {show.amount(budget, currency)}", url)
+    expected = local_date(row.brand.zone, now) - timedelta(days=STALE_DAYS - 1)
+    if row.running and (row.last_day is None or row.last_day < expected):
+        since = f"since {row.last_day}" if row.last_day else "yet"
+        yield Need(show.WARN, f"{row.brand}: campaigns run, and no spend was reported {since}", url)
+
+
+def _needs_of_the_system(caller: Caller, now: datetime) -> Iterator[Need]:
+    if not caller.sees_all_brands():
+        return
+    imports = SpendImport.objects.filter(created_at__gte=now - 7 * SOON, dry_run=False)
+    for record in imports.filter(Q(rejected__gt=0, state=ImportState.DONE) | Q(state=ImportState.FAILED))[:5]:
+        what = (
+            "could not be read" if record.state == ImportState.FAILED else f"{_count(record.rejected, 'row')} rejected"
+        )
+        url = reverse("admin:spending_spendimport_change", args=[record.pk])
+        yield Need(show.WARN, f"Import “{record.file_name}”: {what}", url)
+    failed = Run.objects.filter(started_at__gte=now - SOON).exclude(error="").count()
+    if failed:
+        yield Need(show.BAD, f"{_count(failed, 'run')} failed in the last 24 hours", _list("enforcement_run"))
+
+
+def _page(brand: Brand) -> str:
+    return reverse("admin:brands_brand_change", args=[brand.pk])
+
+
+def _list(name: str, **filters: str) -> str:
+    return f"{reverse(f'admin:{name}_changelist')}{'?' if filters else ''}{urlencode(filters)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+# --- Showing ---------------------------------------------------------------------------------------------------------
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """What the templates of the page and of its refreshed part need."""
+    home = gathered(caller_of(request), clock.now())
+    return {
+        "home": home,
+        "tick": show.badge("At work" if home.tick[0] == show.GOOD else "Look here", home.tick[0]),
+        "needs": [(show.badge(_WORDS[need.tone], need.tone), need.text, need.url) for need in home.needs],
+        "paused": sum(count for _, count in home.paused),
+        "brand_rows": [_cells(row) for row in home.rows],
+        "headers": ("Brand", "Today", "This month", "Month will come to", "Campaigns"),
+        "more_brands": home.brands - len(home.rows),
+        "changes": [_change(change, home.at) for change in home.changes],
+    }
+
+
+_WORDS = {show.BAD: "Now", show.WARN: "Soon", show.INFO: "Note"}
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    brand, currency = row.brand, row.brand.currency
+    projected = "–" if row.projected is None else show.amount(row.projected, currency)
+    return {
+        "brand": show.link(_page(brand), brand),
+        "zone": brand.zone.key,
+        "day": show.use_bar(row.spent.day.used, brand.daily_budget, currency, row.spent.day.forgiven),
+        "elapsed": f"{row.elapsed} % of the day is over",
+        "month": show.use_bar(row.spent.month.used, brand.monthly_budget, currency, row.spent.month.forgiven),
+        "projected": projected,
+        "running": row.running,
+        "paused": row.paused,
+    }
+
+
+def _change(change: StateChange, now: datetime) -> dict[str, Any]:
+    started = change.to_status == CampaignStatus.ACTIVE
+    return {
+        "what": show.badge("Started" if started else "Paused", show.GOOD if started else show.WARN),
+        "campaign": show.link_to(show.campaign_label(change.campaign), "campaigns_campaign", change.campaign_id),
+        "why": "nothing holds it any more" if started else show.hold_words(change.to_holds),
+        "when": local_text(change.campaign.brand.zone, change.at, now),
+        "who": f"{change.cause}, {change.actor}",
+    }
+
+
+def refreshed(request: HttpRequest) -> HttpResponse:
+    """The part of the page that is asked for again and again. The same as before is answered with 304."""
+    shown = context(request)
+    response = render(request, "budget/home.html", shown)
+    same = hashlib.sha256(response.content).hexdigest()
+    response["ETag"] = f'"{same}"'
+    response["Cache-Control"] = "private, no-cache"
+    if request.headers.get("If-None-Match") == response["ETag"]:
+        return HttpResponseNotModified(headers={"ETag": response["ETag"]})
+    return response
+
+
+# --- Charts ----------------------------------------------------------------------------------------------------------
+
+
+def brand_charts(request: HttpRequest) -> dict[str, Any]:
+    """The charts of one brand: the one asked for, else the one that has used most of its budgets."""
+    now = clock.now()
+    home = gathered(caller_of(request), now)
+    by_id = {str(row.brand.pk): row.brand for row in home.rows}
+    brand = by_id.get(request.GET.get("brand", "")) or next(iter(by_id.values()), None)
+    if brand is None:
+        return {"charts": [], "chosen": None, "choices": []}
+    choices = [(pk, str(one), one.pk == brand.pk) for pk, one in sorted(by_id.items(), key=lambda item: item[1].name)]
+    return {"charts": [day_chart(brand, now), month_chart(brand, now)], "chosen": brand, "choices": choices}
+
+
+def day_chart(brand: Brand, now: datetime) -> SafeString:
+    """Today's spend, added up by the hours in which it arrived, against an even spread of the daily budget."""
+    today = local_date(brand.zone, now)
+    begins, ends = day_starts_at(brand.zone, today), next_midnight(brand.zone, now)
+    arrived = by_hour(brand, today)
+    hours = [begins + timedelta(hours=number) for number in range(int((ends - begins) / timedelta(hours=1)))]
+    total = Decimal(0)
+    so_far: list[Decimal | None] = []
+    for hour in hours:
+        total += sum((amount for at, amount in arrived.items() if hour <= at < hour + timedelta(hours=1)), Decimal(0))
+        so_far.append(total if hour <= now else None)
+    series = [charts.Series("Spent so far", so_far)]
+    if brand.daily_budget is not None:
+        even = [brand.daily_budget * (number + 1) / len(hours) for number in range(len(hours))]
+        series.append(charts.Series("Even plan", _rounded(even), "dashed", charts.FAINT))
+        series.append(charts.Series("Daily budget", [brand.daily_budget] * len(hours), "line", charts.RED))
+    return charts.money_chart(
+        f"{brand}: today, {today}", [f"{hour.astimezone(brand.zone):%H}" for hour in hours], series,
+        currency=brand.currency, x_title=f"Hour, {brand.zone.key}",
+        note="By the hour in which spend arrived here; platforms report late.",
+    )  # fmt: skip
+
+
+def month_chart(brand: Brand, now: datetime) -> SafeString:
+    """This month's spend by day, against the daily budget."""
+    today = local_date(brand.zone, now)
+    all_days = days(month_start(today), next_month_start(today) - timedelta(days=1))
+    known = by_day([brand.pk], all_days[0], today)[brand.pk]
+    values = [known.get(day, Decimal(0)) if day <= today else None for day in all_days]
+    series = [charts.Series("Spent", values)]
+    if brand.daily_budget is not None:
+        series.append(charts.Series("Daily budget", [brand.daily_budget] * len(all_days), "dashed", charts.RED))
+    return charts.money_chart(
+        f"{brand}: {today:%B %Y} by day", [str(day.day) for day in all_days], series, currency=brand.currency,
+        x_title=f"Day of {today:%B}",
+    )  # fmt: skip
+
+
+def _rounded(values: Iterable[Decimal]) -> list[Decimal | None]:
+    return [value.quantize(Decimal("0.01")) for value in values]
