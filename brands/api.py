@@ -1,7 +1,7 @@
 """Brands through the API."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -25,6 +25,8 @@ from budget_system.rest.views import Changeable
 from campaigns.models import Campaign, CampaignStatus
 from enforcement import services
 from spending.figures import Use, spent
+from spending.history import by_day
+from spending.projection import WEEKS, month_end
 
 BUDGETS = {"daily_budget", "monthly_budget"}
 
@@ -95,7 +97,8 @@ SUMMARY = inline_serializer(
         "day": PeriodSerializer(),
         "month": PeriodSerializer(),
         "projection": serializers.CharField(
-            allow_null=True, help_text="What the month will come to; null while nothing projects it."
+            allow_null=True,
+            help_text="What the month will come to if it goes on like the last weeks; null: too little is known.",
         ),
         "campaigns": inline_serializer(
             "CampaignCounts", {"active": serializers.IntegerField(), "paused": serializers.IntegerField()}
@@ -209,7 +212,7 @@ class BrandViewSet(Changeable):
                 "at": now,
                 "day": _period(brand, brand.spent.day, brand.daily_budget, today),
                 "month": _period(brand, brand.spent.month, brand.monthly_budget, today.replace(day=1)),
-                "projection": None,
+                "projection": _projection(brand, today),
                 "campaigns": counts.aggregate(
                     active=Count("pk", filter=Q(status=CampaignStatus.ACTIVE)),
                     paused=Count("pk", filter=Q(status=CampaignStatus.PAUSED)),
@@ -252,6 +255,12 @@ def _create(caller: Any, values: dict[str, Any], now: datetime) -> Brand:
         brand = services.create_brand(values, actor=caller.name, now=now)
         join_if_needed(caller.user, brand.pk, caller.name, now)
     return brand
+
+
+def _projection(brand: Any, today: date) -> str | None:
+    known = by_day([brand.pk], today - timedelta(days=7 * WEEKS), today)[brand.pk]
+    amount = month_end(known, brand.spent.month.used, today)
+    return None if amount is None else money.exact_text(amount, brand.currency)
 
 
 def _period(brand: Brand, use: Use, budget: Any, starts_on: Any) -> dict[str, Any]:
