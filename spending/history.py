@@ -25,6 +25,15 @@ def by_day(scopes: Collection[UUID], first: date, last: date) -> dict[UUID, dict
     return found
 
 
+def budgets_by_day(scope: Brand | Campaign, first: date, last: date, today: date) -> list[Decimal | None]:
+    """The daily budget of each day from `first` to `last`: the one then in force, or today's where none is kept."""
+    kept = BudgetPeriod.objects.filter(
+        scope_id=scope.pk, kind=PeriodKind.DAY, starts_on__gte=first, starts_on__lte=min(last, today)
+    ).order_by()
+    in_force = dict(kept.values_list("starts_on", "budget"))
+    return [in_force.get(day, scope.daily_budget) for day in days(first, last)]
+
+
 def days(first: date, last: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 

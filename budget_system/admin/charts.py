@@ -63,6 +63,7 @@ def _dataset(series: Series) -> dict[str, Any]:
         "borderDash": [6, 4] if series.kind == "dashed" else [],
         "borderWidth": 0 if bar else 2,
         "pointRadius": 0,
+        "pointStyle": "rect" if bar else "line",
         "order": 2 if bar else 1,
     }
 
@@ -82,7 +83,12 @@ def _options(currency: str, x_title: str, *, legend: bool) -> dict[str, Any]:
         "maintainAspectRatio": False,
         "interaction": {"mode": "index", "intersect": False},
         "plugins": {
-            "legend": {"display": legend, "position": "top", "align": "end", "labels": {"color": _GREY, "boxWidth": 12}}
+            "legend": {
+                "display": legend,
+                "position": "top",
+                "align": "end",
+                "labels": {"color": _GREY, "usePointStyle": True, "boxWidth": 20},
+            }
         },
         "scales": {
             "x": axis(x_title, grid=False),

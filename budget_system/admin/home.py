@@ -33,7 +33,7 @@ from enforcement.decision import reached
 from enforcement.explain import local_text
 from enforcement.models import Run, RunKind
 from spending.figures import Spent, spent
-from spending.history import by_day, by_hour, days
+from spending.history import budgets_by_day, by_day, by_hour, days
 from spending.models import BudgetPeriod, ImportState, PeriodKind, SpendImport
 from spending.projection import WEEKS, month_end
 
@@ -374,8 +374,9 @@ def month_chart(brand: Brand, now: datetime) -> SafeString:
     known = by_day([brand.pk], all_days[0], today)[brand.pk]
     values = [known.get(day, Decimal(0)) if day <= today else None for day in all_days]
     series = [charts.Series("Spent", values)]
-    if brand.daily_budget is not None:
-        series.append(charts.Series("Daily budget", [brand.daily_budget] * len(all_days), "dashed", charts.RED))
+    budgets = budgets_by_day(brand, all_days[0], all_days[-1], today)
+    if any(budget is not None for budget in budgets):
+        series.append(charts.Series("Daily budget", budgets, "dashed", charts.RED))
     return charts.money_chart(
         f"{brand}: {today:%B %Y} by day", [str(day.day) for day in all_days], series, currency=brand.currency,
         x_title=f"Day of {today:%B}",
