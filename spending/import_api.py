@@ -253,6 +253,8 @@ class ImportViewSet(Listed):
             response["Idempotent-Replayed"] = recorded["Idempotent-Replayed"]
         return response
 
+    create.takes_idempotency_key = True  # type: ignore[attr-defined] # the step that follows does; the schema asks here
+
     @answered_once
     def _record(self, request: Request) -> Response:
         """Keep the file and what was said about it. What follows is many transactions, and may be done again."""

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers, status
 from rest_framework.exceptions import ErrorDetail, NotFound, PermissionDenied, ValidationError
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView
@@ -58,6 +59,12 @@ class Resource(GenericViewSet[Any]):
     """The field that says since when a thing is out of sight; empty where nothing goes."""
     gone_parameter = ""
     """The query parameter by which an administrator sees what is gone."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """No write has parameters: one that is there, such as ?dry_run=true, would be thought to have been heeded."""
+        super().initial(request, *args, **kwargs)
+        if request.method not in SAFE_METHODS:
+            self.allow_parameters()
 
     @property
     def caller(self) -> Caller:

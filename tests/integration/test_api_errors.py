@@ -373,6 +373,16 @@ def test_parameters_that_mean_nothing_are_refused(send: Caller, things: Things, 
     assert send("GET", path.format(campaign=things.campaign)).status_code == status
 
 
+def test_a_write_has_no_parameters(send: Caller, things: Things) -> None:
+    spend = {"campaign": things.campaign, "amount": "1"}
+
+    assert send("POST", "spends/?dry_run=true", spend).status_code == 400
+    assert send("PATCH", f"brands/{things.brand}/?archived=true", {"name": "B"}).status_code == 400
+    assert send("DELETE", f"brands/{things.brand}/?force=1").status_code == 400
+    assert send("POST", f"campaigns/{things.campaign}/pause?until=end_of_day").status_code == 400
+    assert not Spend.objects.exists()
+
+
 @pytest.mark.parametrize("number", [0, -1, 2**31, 2**63, 10**30, -(10**30), 10**400])
 def test_huge_numbers_are_refused_or_conflict(send: Caller, things: Things, number: int) -> None:
     window = {"campaign": things.campaign, "day_of_week": number, "start_time": "09:00", "end_time": "18:00"}

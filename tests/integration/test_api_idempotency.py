@@ -53,13 +53,11 @@ def test_every_post_that_makes_something_or_moves_money_takes_a_key() -> None:
         for action in view.needs
         if getattr(getattr(view, action, None), "takes_idempotency_key", False)
     }
-    makes = {f"{prefix} create" for prefix in views} - {"imports create"}
+    makes = {f"{prefix} create" for prefix in views}
 
     assert takes == makes | {
         "spends batch", "spends restore", "reservations settle", "reservations void", "campaigns override",
     }  # fmt: skip
-    # An upload keeps its answer in a step of its own (tests/flows/test_api_imports.py).
-    assert views["imports"]._record.takes_idempotency_key
 
 
 @pytest.mark.parametrize(
