@@ -1,0 +1,848 @@
+"""`BudgetPacer`: reads the clock, loads a campaign's state, has pure functions decide, swaps the result in.
+
+Nothing is decided in this module; see `plan`, `meter`, `breaker`, `pace`, `reallocation`, `steering`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from threading import Lock
+from typing import Any, Final, Generic, TypeVar, Unpack, cast, overload
+from uuid import uuid4
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from budget_pacer import booking
+from budget_pacer import breaker as breakers
+from budget_pacer.alerts import AlertCallback, Delivery, write_alert
+from budget_pacer.booking import GRANTED, Outcome
+from budget_pacer.breaker import Breaker
+from budget_pacer.clock import Clock, system_clock
+from budget_pacer.config import InvalidConfiguration, PacerConfig, Settings
+from budget_pacer.day import Day, OpenWeek, check_week, day_at, is_open, local_day, open_elapsed
+from budget_pacer.history import Forecast, History
+from budget_pacer.meter import limits_of, new_meter, slot_of
+from budget_pacer.money import InvalidAmount, from_micros, money_text, to_micros, to_positive_micros
+from budget_pacer.pace import pace_issues, pace_ratio, pace_text, performance_breach
+from budget_pacer.plan import Plan, hourly_allocations, lay_out, planned_share
+from budget_pacer.reallocation import ChannelFacts, Demand, Reallocation, reallocate, share_by_price
+from budget_pacer.steering import Advice, Steering, TrafficHour
+from budget_pacer.store import CampaignState, ChannelState, Hold, HoldStatus, MemoryStore, Store
+from budget_pacer.values import (
+    AlertType,
+    Channel,
+    ChannelType,
+    CircuitBreakerState,
+    HourlyAllocation,
+    PacingAlert,
+    PacingStrategy,
+    Performance,
+    SpendTransaction,
+)
+
+T = TypeVar("T")
+_TRIES: Final = 10_000
+"""A swap is lost only to another caller's success; so many in a row mean a store that never lets anybody win."""
+_CHANNELS: Final = {str(channel): channel for channel in ChannelType}
+_CENT: Final = Decimal("0.01")
+
+
+class UnknownBudget(LookupError):
+    """No budget has been set for this campaign and channel."""
+
+
+class UnknownReservation(LookupError):
+    """No reservation has this id, or it was closed long ago."""
+
+
+class ReservationRefused(ValueError):
+    """A reservation cannot be closed in the way that was asked for."""
+
+
+class UnableToSwap(RuntimeError):
+    """The store refused every attempt to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The answer to `reserve`. Spend only when `granted`; then `settle` or `void` it by its id."""
+
+    reservation_id: str
+    granted: bool
+    reason: str
+    amount: Decimal
+
+
+class _Setting(Generic[T]):
+    """A setting as an attribute of the pacer: reading gives its value, writing checks it and takes effect at once."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, pacer: None, owner: type) -> _Setting[T]: ...
+    @overload
+    def __get__(self, pacer: BudgetPacer, owner: type) -> T: ...
+    def __get__(self, pacer: BudgetPacer | None, owner: type) -> _Setting[T] | T:
+        if pacer is None:
+            return self
+        return cast(T, getattr(pacer.config, self._name))
+
+    def __set__(self, pacer: BudgetPacer, value: T) -> None:
+        pacer.configure(cast(PacerConfig, _with(pacer.config, self._name, value)))
+
+
+def _with(config: PacerConfig, name: str, value: object) -> object:
+    changes: dict[str, Any] = {name: value}
+    return replace(config, **changes)
+
+
+class BudgetPacer:
+    """Paces daily budgets of campaigns, channel by channel. Safe for concurrent callers; every setting has a default.
+
+    Money is `Decimal`, moments are aware datetimes. `clock` returns now; `store` keeps what must not be lost;
+    `alert_callback` gets each new alert and may be a coroutine function; `timezone` is that of campaigns for which
+    `set_campaign` gave no other. Settings: see `PacerConfig`; each is an attribute too.
+    """
+
+    max_hourly_spend_pct = _Setting[Decimal]()
+    frontload_protection_hours = _Setting[int]()
+    frontload_share = _Setting[Decimal]()
+    emergency_stop_threshold = _Setting[Decimal]()
+    emergency_lead = _Setting[Decimal]()
+    pace_warning_threshold = _Setting[Decimal]()
+    pace_critical_threshold = _Setting[Decimal]()
+    pace_under_threshold = _Setting[Decimal]()
+    velocity_window_s = _Setting[int]()
+    velocity_factor = _Setting[Decimal]()
+    velocity_trip = _Setting[Decimal]()
+    overspends_to_trip = _Setting[int]()
+    breaches_to_trip = _Setting[int]()
+    cooldown_s = _Setting[int]()
+    probe_pct = _Setting[Decimal]()
+    clean_to_close = _Setting[int]()
+    min_conversion_rate = _Setting[Decimal | None]()
+    max_cost_per_click = _Setting[Decimal | None]()
+    target_roas = _Setting[Decimal | None]()
+    performance_min_clicks = _Setting[int]()
+    reallocation_threshold = _Setting[Decimal]()
+    reservation_ttl_s = _Setting[int]()
+    extra_channels = _Setting[Sequence[str]]()
+
+    def __init__(
+        self,
+        *,
+        clock: Clock = system_clock,
+        store: Store | None = None,
+        alert_callback: AlertCallback | None = None,
+        timezone: str = "UTC",
+        **settings: Unpack[Settings],
+    ) -> None:
+        self.config = _config(settings)
+        self.store: Store = MemoryStore() if store is None else store
+        self._clock = clock
+        self._delivery = Delivery(alert_callback)
+        self._zone = _zone(timezone)
+        self._lock = Lock()
+        """Over what is learned; what is decided on is in the store."""
+        self._histories: dict[tuple[str, str], History] = {}
+        self._steerings: dict[tuple[str, str], Steering] = {}
+        self._days: dict[str, tuple[str, OpenWeek | None, Day]] = {}
+        self._pending: dict[tuple[str, str], dict[AlertType, PacingAlert]] = {}
+        self._reallocations: dict[str, Reallocation] = {}
+        self._channels = self._known_channels()
+
+    # Settings
+
+    def configure(self, config: PacerConfig) -> None:
+        """Take other settings; today's limits follow at once, and what is counted stays."""
+        self.config = config
+        self._channels = self._known_channels()
+        for campaign_id in self.store.campaign_ids():
+            self._update(campaign_id, lambda state, _at_s, day: (self._relimited(state, day), None))
+
+    def set_campaign(
+        self,
+        campaign_id: str,
+        *,
+        timezone: str | None = None,
+        open_hours: OpenWeek | None = None,
+        smallest_unit: Decimal = _CENT,
+    ) -> None:
+        """Say where a campaign's days begin, when it is open, and which unit its money is split in.
+
+        `open_hours` are sorted [start, end) in seconds since local Monday 00:00 (`open_daily` makes them); None is
+        always open. Call it before budgets are set; later it takes effect at once, and today's plans are laid anew.
+        """
+        if not campaign_id:
+            raise InvalidConfiguration("campaign_id is empty")
+        zone = self._zone.key if timezone is None else _zone(timezone).key
+        week = None if open_hours is None else check_week(tuple(open_hours))
+        unit = to_positive_micros(smallest_unit)
+        while not self._try_set_campaign(campaign_id, zone, week, unit):
+            pass
+
+    def _try_set_campaign(self, campaign_id: str, zone: str, week: OpenWeek | None, unit: int) -> bool:
+        state = self.store.load(campaign_id)
+        if state is None:
+            return self.store.swap(campaign_id, None, CampaignState(zone, week, unit, {}))
+        at_s = self._now_s()
+        day = self._day(campaign_id, zone, week, at_s)
+        new = state._replace(zone=zone, week=week, unit=unit)
+        channels = {name: self._replanned(campaign_id, name, channel, day) for name, channel in state.channels.items()}
+        return self.store.swap(campaign_id, state, new._replace(channels=channels))
+
+    def _replanned(self, campaign_id: str, name: str, channel: ChannelState, day: Day) -> ChannelState:
+        """Another calendar: where the slots are the same what was counted stays, by slot too."""
+        plan = self._plan(campaign_id, name, channel.strategy, day)
+        meter = channel.meter
+        if channel.day != day.date.toordinal() or len(meter.by_slot) != len(day.slots):
+            meter = new_meter(len(day.slots))._replace(spent=meter.spent, held=meter.held)
+        limits = limits_of(channel.limits.budget, plan, day, self.config)
+        return channel._replace(day=day.date.toordinal(), plan=plan, limits=limits, meter=meter)
+
+    def _relimited(self, state: CampaignState, day: Day) -> CampaignState:
+        return state._replace(
+            channels={
+                name: channel._replace(limits=limits_of(channel.limits.budget, channel.plan, day, self.config))
+                for name, channel in state.channels.items()
+            }
+        )
+
+    # Plans
+
+    def allocate_hourly_budget(
+        self,
+        campaign_id: str,
+        channel: Channel,
+        daily_budget: Decimal,
+        strategy: PacingStrategy = PacingStrategy.ADAPTIVE_HYBRID,
+    ) -> list[HourlyAllocation]:
+        """Set a channel's daily budget and lay out today's plan: 24 entries whose amounts add up to it exactly.
+
+        What is spent and held today stays counted, and an emergency stop or an open breaker stays as it is. The budget
+        holds for the following days too; each day's plan is laid when it begins. Raises InvalidAmount and
+        InvalidConfiguration.
+        """
+        name, strategy = self._name(channel), PacingStrategy(strategy)
+        budget = to_micros(daily_budget)
+        if budget < 0:
+            raise InvalidAmount(f"a daily budget of {daily_budget} is negative")
+        if self.store.load(campaign_id) is None:
+            self.set_campaign(campaign_id)
+
+        def change(state: CampaignState, _at_s: float, day: Day) -> tuple[CampaignState, list[HourlyAllocation]]:
+            plan = self._plan(campaign_id, name, strategy, day)
+            limits = limits_of(budget, plan, day, self.config)
+            known = state.channels.get(name)
+            if known is None:
+                new = ChannelState(strategy, budget, day.date.toordinal(), plan, limits, new_meter(len(day.slots)))
+            else:
+                new = known._replace(strategy=strategy, original=budget, plan=plan, limits=limits)
+            forecasts = self._forecasts(campaign_id, name, day)
+            return _put(state, name, new), hourly_allocations(plan, day, budget, state.unit, forecasts)
+
+        return self._update(campaign_id, change)
+
+    def plan(self, campaign_id: str, channel: Channel) -> list[HourlyAllocation]:
+        """Today's plan as it stands, for today's budget after reallocations."""
+        state, known, day, _ = self._look(campaign_id, channel)
+        forecasts = self._forecasts(campaign_id, self._name(channel), day)
+        return hourly_allocations(known.plan, day, known.limits.budget, state.unit, forecasts)
+
+    def _plan(self, campaign_id: str, name: str, strategy: PacingStrategy, day: Day) -> Plan:
+        hours = self._history(campaign_id, name).data_hours
+        forecasts = self._forecasts(campaign_id, name, day)
+        return lay_out(strategy, day, forecasts, hours, self.config.max_hourly_spend_pct)
+
+    def _forecasts(self, campaign_id: str, name: str, day: Day) -> list[Forecast]:
+        with self._lock:
+            return self._history(campaign_id, name).forecasts(day.date.weekday())
+
+    # Pace
+
+    def check_pace(self, campaign_id: str, channel: Channel) -> tuple[float, PacingAlert | None]:
+        """Spent share of today's budget over the share planned for the open time so far, and the gravest alert that is
+        new since this was last asked; None when there is none. Raises UnknownBudget.
+
+        It also evaluates performance, opens the breaker where that is due, and gives back reservations that lapsed.
+        """
+        name = self._name(channel)
+        self._look(campaign_id, channel)
+        self._sweep(campaign_id)
+        config = self.config
+
+        def change(
+            state: CampaignState, at_s: float, day: Day
+        ) -> tuple[CampaignState, tuple[float, list[PacingAlert]]]:
+            known = state.channels[name]
+            planned = planned_share(known.plan, day, at_s)
+            spent, budget = known.meter.spent, known.limits.budget
+            breaker = breakers.at(known.breaker, at_s, config)
+            if booking.emergency(known, known.meter, day, at_s, config):
+                breaker = breakers.tripped(breaker, booking.emergency_text(known, known.meter, day, at_s), at_s)
+            issues = set(pace_issues(spent, budget, planned, config, known.issues))
+            fresh, breach = known.fresh, None
+            if fresh.clicks >= config.performance_min_clicks:
+                breach = performance_breach(fresh, config)
+                breaker = breakers.judged(breaker, breach, at_s, config)
+                fresh = Performance()
+                if breach is not None:
+                    issues.add(AlertType.PERFORMANCE_DEGRADATION)
+            elif AlertType.PERFORMANCE_DEGRADATION in known.issues:
+                issues.add(AlertType.PERFORMANCE_DEGRADATION)
+            if state.stopped or breaker.state is not CircuitBreakerState.CLOSED:
+                issues.add(AlertType.CIRCUIT_BREAKER_OPEN)
+            new = known._replace(breaker=breaker, issues=frozenset(issues), fresh=fresh)
+            ratio = pace_ratio(spent, budget, planned)
+            details = {
+                AlertType.PERFORMANCE_DEGRADATION: breach or "",
+                AlertType.CIRCUIT_BREAKER_OPEN: state.stopped or breaker.reason,
+            }
+            alerts = [
+                write_alert(issue, campaign_id, name, new, planned, ratio, at_s, details.get(issue, ""))
+                for issue in AlertType
+                if issue in issues and issue not in known.issues
+            ]
+            return (_put(state, name, new) if new != known else state), (ratio, alerts)
+
+        ratio, alerts = self._update(campaign_id, change)
+        self._raise(alerts)
+        return ratio, self._next_pending(campaign_id, name)
+
+    def active_alerts(self, campaign_id: str, channel: Channel) -> list[AlertType]:
+        """The issues that stand, gravest first, as of the last check or transaction."""
+        _, known, _, _ = self._look(campaign_id, channel)
+        return [issue for issue in AlertType if issue in known.issues]
+
+    def _raise(self, alerts: Sequence[PacingAlert]) -> None:
+        for alert in alerts:
+            with self._lock:
+                self._pending.setdefault((alert.campaign_id, alert.channel), {})[alert.alert_type] = alert
+            self._delivery.send(alert)
+
+    def _next_pending(self, campaign_id: str, name: str) -> PacingAlert | None:
+        with self._lock:
+            pending = self._pending.get((campaign_id, name), {})
+            return next((pending.pop(issue) for issue in AlertType if issue in pending), None)
+
+    # Spend
+
+    def can_spend(self, campaign_id: str, channel: Channel, amount: Decimal) -> tuple[bool, str]:
+        """Whether an amount may be spent now, and why not ("ok" when it may). Constant time; sets nothing aside.
+
+        For callers that act at the same time use `reserve`: between an answer here and `record_spend` others may spend.
+        """
+        micros = to_positive_micros(amount)
+        at_s = self._now_s()
+        found = self._today(campaign_id, at_s)
+        if found is None:
+            return False, f"no budget: {campaign_id} has none"
+        state, day = found
+        known = state.channels.get(channel)
+        if known is None:
+            return False, f"no budget: {campaign_id} has none for {self._name(channel)}"
+        reason = f"emergency stop: {state.stopped}" if state.stopped else None
+        reason = reason or booking.why_not(known, day, slot_of(day, at_s), micros, at_s, self.config)
+        return (True, GRANTED) if reason is None else (False, reason)
+
+    def record_spend(self, transaction: SpendTransaction) -> None:
+        """Count money that has been spent, and what it brought. Raises UnknownBudget, InvalidAmount.
+
+        It is counted whatever the limits say, because it is gone; beyond them it may open the breaker. Constant time.
+        """
+        amount = to_micros(transaction.amount)
+        if amount < 0:
+            raise InvalidAmount(f"{transaction.amount} is negative: corrections are made where spend is kept")
+        campaign_id, channel, now_s = transaction.campaign_id, transaction.channel, self._now_s()
+        at_s = now_s if transaction.timestamp is None else _seconds(transaction.timestamp)
+        outcome = Outcome(
+            transaction.impressions, transaction.clicks, transaction.conversions, float(transaction.revenue)
+        )
+        for _ in range(_TRIES):
+            found = self._today(campaign_id, now_s)
+            known = None if found is None else found[0].channels.get(channel)
+            if found is None or known is None:
+                raise UnknownBudget(f"{campaign_id} has no budget for {self._name(channel)}: allocate one first")
+            state, day = found
+            if not day.start <= at_s < day.end:
+                day = day_at(ZoneInfo(state.zone), state.week, at_s)
+                self._learn(campaign_id, channel, day, slot_of(day, at_s), amount, outcome)
+                return
+            slot = slot_of(day, at_s)
+            new = booking.recorded(known, day, slot, amount, outcome, at_s, self.config)
+            if self.store.swap(campaign_id, state, _put(state, channel, new)):
+                self._learn(campaign_id, channel, day, slot, amount, outcome)
+                if new.issues is not known.issues:
+                    self._after_breaker(campaign_id, channel, known, new, day, at_s)
+                return
+        raise UnableToSwap(f"{campaign_id}: the store refused every write")
+
+    def _after_breaker(
+        self, campaign_id: str, name: str, before: ChannelState, after: ChannelState, day: Day, at_s: float
+    ) -> None:
+        if AlertType.CIRCUIT_BREAKER_OPEN in after.issues - before.issues:
+            planned = planned_share(after.plan, day, at_s)
+            ratio = pace_ratio(after.meter.spent, after.limits.budget, planned)
+            detail = after.breaker.reason
+            self._raise(
+                [write_alert(AlertType.CIRCUIT_BREAKER_OPEN, campaign_id, name, after, planned, ratio, at_s, detail)]
+            )
+
+    # Reservations
+
+    def reserve(
+        self, campaign_id: str, channel: Channel, amount: Decimal, *, reservation_id: str | None = None
+    ) -> Reservation:
+        """Set an amount aside if it may be spent now: asked and counted in one step, so that callers at the same time
+        stay within every limit together.
+
+        With an id of the caller's own, asking again gives the first answer and sets nothing more aside.
+        """
+        name, micros = self._name(channel), to_positive_micros(amount)
+        self._sweep(campaign_id)
+        new_id = reservation_id or uuid4().hex
+        for _ in range(_TRIES):
+            known_hold = self.store.hold(new_id) if reservation_id else None
+            if known_hold is not None:
+                if (known_hold.campaign_id, known_hold.channel, known_hold.amount) != (campaign_id, name, micros):
+                    raise ReservationRefused(f"reservation {new_id} exists, for another channel or amount")
+                return Reservation(new_id, True, f"reserved before ({known_hold.status})", amount)
+            at_s = self._now_s()
+            found = self._today(campaign_id, at_s)
+            known = None if found is None else found[0].channels.get(name)
+            if found is None or known is None:
+                return Reservation(new_id, False, f"no budget: {campaign_id} has none for {name}", amount)
+            state, day = found
+            if state.stopped:
+                return Reservation(new_id, False, f"emergency stop: {state.stopped}", amount)
+            slot = slot_of(day, at_s)
+            reason = booking.why_not(known, day, slot, micros, at_s, self.config)
+            if reason is not None:
+                return Reservation(new_id, False, reason, amount)
+            lapses_at_s = at_s + self.config.reservation_ttl_s
+            hold = Hold(new_id, campaign_id, name, micros, known.day, slot, lapses_at_s)
+            new = booking.held(known, slot, micros, at_s, self.config)
+            if self.store.swap(campaign_id, state, _put(state, name, new), (hold,)):
+                return Reservation(new_id, True, GRANTED, amount)
+        raise UnableToSwap(f"{campaign_id}: the store refused every write")
+
+    def settle(
+        self,
+        reservation_id: str,
+        amount: Decimal | None = None,
+        *,
+        impressions: int = 0,
+        clicks: int = 0,
+        conversions: int = 0,
+        revenue: Decimal = Decimal(0),
+    ) -> None:
+        """Say what was spent of a reservation (None: all of it); the rest is free again. A second time with the same
+        amount changes nothing.
+
+        Raises UnknownReservation; ReservationRefused for more than was reserved, for another amount than the first
+        time, and after it was voided or has lapsed (record what was spent all the same with `record_spend`).
+        """
+        hold = self._known_hold(reservation_id)
+        micros = hold.amount if amount is None else to_micros(amount)
+        if not 0 <= micros <= hold.amount:
+            raise ReservationRefused(
+                f"reservation {reservation_id} is over {money_text(hold.amount)}, not {money_text(micros)}"
+            )
+        outcome = Outcome(impressions, clicks, conversions, float(revenue))
+
+        def close(known: ChannelState, day: Day, at_s: float) -> ChannelState:
+            return booking.settled(known, day, hold.slot, micros, hold.amount, outcome, at_s, self.config)
+
+        closed = hold._replace(status=HoldStatus.SETTLED, settled=micros)
+        if not self._close(hold, closed, close):
+            return
+        state = self.store.load(hold.campaign_id)
+        if state is not None:
+            day = local_day(ZoneInfo(state.zone), state.week, date.fromordinal(hold.day))
+            self._learn(hold.campaign_id, hold.channel, day, min(hold.slot, len(day.slots) - 1), micros, outcome)
+
+    def void(self, reservation_id: str) -> None:
+        """Give a reservation back unspent; a second time changes nothing. Raises as `settle`."""
+        hold = self._known_hold(reservation_id)
+        self._free(hold, HoldStatus.VOIDED)
+
+    def _free(self, hold: Hold, status: HoldStatus) -> None:
+        self._close(
+            hold,
+            hold._replace(status=status),
+            lambda known, _day, at_s: booking.freed(known, hold.slot, hold.amount, at_s),
+        )
+
+    def _known_hold(self, reservation_id: str) -> Hold:
+        hold = self.store.hold(reservation_id)
+        if hold is None:
+            raise UnknownReservation(f"no reservation {reservation_id}")
+        return hold
+
+    def _close(self, hold: Hold, closed: Hold, change: Callable[[ChannelState, Day, float], ChannelState]) -> bool:
+        """Whether this call closed it; False when it was closed the same way before."""
+        for _ in range(_TRIES):
+            now = self._known_hold(hold.hold_id)
+            if now.status is not HoldStatus.HELD:
+                if (now.status, now.settled) == (closed.status, closed.settled):
+                    return False
+                if closed.status is HoldStatus.LAPSED:
+                    return False
+                raise ReservationRefused(f"reservation {hold.hold_id} is {now.status}, it cannot be {closed.status}")
+            at_s = self._now_s()
+            found = self._today(hold.campaign_id, at_s)
+            if found is None:
+                raise UnknownReservation(f"reservation {hold.hold_id}: the campaign is gone")
+            state, day = found
+            known = state.channels[hold.channel]
+            # A reservation of a former day is closed, but counts no more: that day's meter is gone.
+            new = state if known.day != hold.day else _put(state, hold.channel, change(known, day, at_s))
+            if self.store.swap(hold.campaign_id, state, new, (closed,)):
+                if new is not state:
+                    after = new.channels[hold.channel]
+                    self._after_breaker(hold.campaign_id, hold.channel, known, after, day, at_s)
+                return True
+        raise UnableToSwap(f"{hold.campaign_id}: the store refused every write")
+
+    def _sweep(self, campaign_id: str) -> None:
+        at_s = self._now_s()
+        while lapsed := self.store.lapsed(campaign_id, at_s):
+            for hold in lapsed:
+                self._free(hold, HoldStatus.LAPSED)
+
+    # Channels together
+
+    async def reallocate_unused(self, campaign_id: str) -> dict[Channel, Decimal]:
+        """Move today's unused money from channels that return less to channels that return more (see `reallocation`),
+        and return all channels' budgets: their sum is the same as before to the cent, none is below what it has spent.
+
+        The reasons are in `last_reallocation`. `reallocate` does the same without a coroutine.
+        """
+        return self.reallocate(campaign_id)
+
+    def reallocate(self, campaign_id: str) -> dict[Channel, Decimal]:
+        """See `reallocate_unused`. Raises UnknownBudget."""
+        if self.store.load(campaign_id) is None:
+            raise UnknownBudget(f"{campaign_id} has no budget: allocate one first")
+
+        def change(state: CampaignState, at_s: float, day: Day) -> tuple[CampaignState, Reallocation]:
+            result = self._reallocation(campaign_id, state, day, at_s)
+            channels = dict(state.channels)
+            for name, budget in result.budgets.items():
+                known = channels[name]
+                if budget != known.limits.budget:
+                    channels[name] = known._replace(limits=limits_of(budget, known.plan, day, self.config))
+            return state._replace(channels=channels), result
+
+        result = self._update(campaign_id, change)
+        self._reallocations[campaign_id] = result
+        unit = self._state(campaign_id).unit
+        return {_as_channel(name): from_micros(budget, unit) for name, budget in result.budgets.items()}
+
+    def propose_reallocation(self, campaign_id: str) -> Reallocation:
+        """What `reallocate` would do now, without doing it. Budgets in micros."""
+        found = self._today(campaign_id, at_s := self._now_s())
+        if found is None:
+            raise UnknownBudget(f"{campaign_id} has no budget: allocate one first")
+        return self._reallocation(campaign_id, found[0], found[1], at_s)
+
+    def last_reallocation(self, campaign_id: str) -> Reallocation | None:
+        """The latest one by this pacer, with its moves and reasons."""
+        return self._reallocations.get(campaign_id)
+
+    def _reallocation(self, campaign_id: str, state: CampaignState, day: Day, at_s: float) -> Reallocation:
+        facts = {
+            name: self._facts(campaign_id, name, known, state, day, at_s) for name, known in state.channels.items()
+        }
+        with self._lock:
+            demands = {name: self._demand(campaign_id, name, day, at_s) for name in facts}
+        known_demands = {name: demand for name, demand in demands.items() if demand is not None}
+        able = all(fact.can_spend for fact in facts.values())
+        if able and len(known_demands) == len(facts) > 1:
+            return share_by_price(facts, known_demands, state.unit)
+        return reallocate(facts, float(self.config.reallocation_threshold), state.unit)
+
+    def _facts(
+        self, campaign_id: str, name: str, known: ChannelState, state: CampaignState, day: Day, at_s: float
+    ) -> ChannelFacts:
+        sums = self.performance(campaign_id, name)
+        returned = sums.revenue or sums.conversions or sums.clicks
+        breaker = breakers.at(known.breaker, at_s, self.config)
+        return ChannelFacts(
+            budget=known.limits.budget,
+            original=known.original,
+            used=known.meter.spent + known.meter.held,
+            planned=planned_share(known.plan, day, at_s),
+            value_per_cost=returned / sums.cost if sums.cost and returned else None,
+            can_spend=not state.stopped
+            and breaker.state is CircuitBreakerState.CLOSED
+            and open_elapsed(day, at_s) < day.open_s,
+        )
+
+    def _demand(self, campaign_id: str, name: str, day: Day, at_s: float) -> Demand | None:
+        steering = self._steerings.get((campaign_id, name))
+        return None if steering is None else steering.demand(day, at_s)
+
+    # Stops
+
+    async def emergency_stop(self, campaign_id: str, reason: str) -> None:
+        """Stop all channels of a campaign, also those that get a budget later. Only `clear_emergency_stop` ends it."""
+        self.stop(campaign_id, reason)
+
+    def stop(self, campaign_id: str, reason: str) -> None:
+        """See `emergency_stop`; for callers without a loop."""
+        if not reason.strip():
+            raise InvalidConfiguration("an emergency stop needs a reason")
+        if self.store.load(campaign_id) is None:
+            self.set_campaign(campaign_id)
+
+        def change(state: CampaignState, at_s: float, day: Day) -> tuple[CampaignState, list[PacingAlert]]:
+            alerts, channels = [], {}
+            for name, known in state.channels.items():
+                new = channels[name] = known._replace(issues=known.issues | {AlertType.CIRCUIT_BREAKER_OPEN})
+                if AlertType.CIRCUIT_BREAKER_OPEN not in known.issues:
+                    planned = planned_share(known.plan, day, at_s)
+                    ratio = pace_ratio(known.meter.spent, known.limits.budget, planned)
+                    detail = f"emergency stop: {reason}"
+                    kind = AlertType.CIRCUIT_BREAKER_OPEN
+                    alerts.append(write_alert(kind, campaign_id, name, new, planned, ratio, at_s, detail))
+            return state._replace(channels=channels, stopped=reason), alerts
+
+        self._raise(self._update(campaign_id, change))
+
+    def clear_emergency_stop(self, campaign_id: str) -> None:
+        """End an emergency stop: a person's decision. Breakers stay as they are."""
+        self._update(campaign_id, lambda state, _at_s, _day: (state._replace(stopped=""), None))
+
+    def circuit_breaker_state(self, campaign_id: str, channel: Channel) -> CircuitBreakerState:
+        """The channel's breaker now; OPEN during an emergency stop."""
+        state, known, _, at_s = self._look(campaign_id, channel)
+        return CircuitBreakerState.OPEN if state.stopped else breakers.at(known.breaker, at_s, self.config).state
+
+    def breaker(self, campaign_id: str, channel: Channel) -> Breaker:
+        """The channel's breaker now, with its reason, cooldown and probe."""
+        _, known, _, at_s = self._look(campaign_id, channel)
+        return breakers.at(known.breaker, at_s, self.config)
+
+    # What is learned, and advice
+
+    def performance(self, campaign_id: str, channel: Channel, hour: int | None = None) -> Performance:
+        """Impressions, clicks, conversions, cost, revenue and CTR, CVR, CPC, CPA, ROAS of a channel, or of one hour of
+        its day; former weeks weigh a tenth less each."""
+        with self._lock:
+            return self._history(campaign_id, self._name(channel)).performance(hour)
+
+    def data_hours(self, campaign_id: str, channel: Channel) -> int:
+        """Of how many different hours there is data."""
+        return self._history(campaign_id, self._name(channel)).data_hours
+
+    def learn(
+        self,
+        campaign_id: str,
+        channel: Channel,
+        hour_starts_at: datetime,
+        *,
+        impressions: int = 0,
+        clicks: int = 0,
+        conversions: int = 0,
+        cost: Decimal = Decimal(0),
+        revenue: Decimal = Decimal(0),
+    ) -> None:
+        """Take in what a past hour brought, from reports kept elsewhere: no budget is touched."""
+        name = self._name(channel)
+        if self.store.load(campaign_id) is None:
+            self.set_campaign(campaign_id)
+        state = self._state(campaign_id)
+        at_s = _seconds(hour_starts_at)
+        day = day_at(ZoneInfo(state.zone), state.week, at_s)
+        outcome = Outcome(impressions, clicks, conversions, float(revenue))
+        self._learn(campaign_id, name, day, slot_of(day, at_s), to_micros(cost), outcome)
+
+    def learn_traffic(self, campaign_id: str, channel: Channel, hours: Sequence[TrafficHour]) -> None:
+        """Take in past traffic: how many opportunities each hour brought, and what they cost and were worth. What is
+        bought says little about what could have been; this is what forecasts are made from where it is known."""
+        name = self._name(channel)
+        if self.store.load(campaign_id) is None:
+            self.set_campaign(campaign_id)
+        state = self._state(campaign_id)
+        with self._lock:
+            steering = self._steering(campaign_id, name)
+            for hour in hours:
+                at_s = _seconds(hour.starts_at)
+                day = day_at(ZoneInfo(state.zone), state.week, at_s)
+                slot = day.slots[slot_of(day, at_s)]
+                steering.learn(slot.hour, hour)
+                self._history(campaign_id, name).add(
+                    day.date.weekday(), slot.hour, slot.start // 3600, opportunities=hour.opportunities
+                )
+
+    def advise(
+        self,
+        campaign_id: str,
+        channel: Channel,
+        expected_cost: Decimal,
+        expected_value: float | None = None,
+    ) -> Advice:
+        """Whether to take an opportunity now, at which bid at most, and why. Counts it as traffic seen.
+
+        `expected_value` in any unit that is the same for all opportunities of the campaign (a click probability, an
+        expected revenue); None when nothing tells opportunities apart. Advice only: it is `reserve` that decides over
+        money.
+        """
+        at_s = self._now_s()
+        found = self._today(campaign_id, at_s)
+        known = None if found is None else found[0].channels.get(channel)
+        if found is None or known is None:
+            raise UnknownBudget(f"{campaign_id} has no budget for {self._name(channel)}: allocate one first")
+        state, day = found
+        stopped = bool(state.stopped) or not is_open(day, at_s)
+        with self._lock:
+            steering = self._steering(campaign_id, self._name(channel))
+            return steering.advise(known, day, at_s, float(expected_cost), expected_value, stopped=stopped)
+
+    def _steering(self, campaign_id: str, name: str) -> Steering:
+        key = (campaign_id, name)
+        steering = self._steerings.get(key)
+        if steering is None:
+            steering = self._steerings[key] = Steering()
+        return steering
+
+    def _learn(self, campaign_id: str, name: str, day: Day, slot: int, amount: int, outcome: Outcome) -> None:
+        where = day.slots[slot]
+        with self._lock:
+            self._history(campaign_id, name).add(
+                day.date.weekday(),
+                where.hour,
+                where.start // 3600,
+                impressions=outcome.impressions,
+                clicks=outcome.clicks,
+                conversions=outcome.conversions,
+                cost=amount / 1_000_000,
+                revenue=outcome.revenue,
+            )
+
+    def _history(self, campaign_id: str, name: str) -> History:
+        key = (campaign_id, name)
+        history = self._histories.get(key)
+        if history is None:
+            history = self._histories[key] = History()
+        return history
+
+    # Reading and writing state
+
+    def spent(self, campaign_id: str, channel: Channel) -> Decimal:
+        """What was spent today."""
+        state, known, _, _ = self._look(campaign_id, channel)
+        return from_micros(known.meter.spent, state.unit)
+
+    def budget(self, campaign_id: str, channel: Channel) -> Decimal:
+        """Today's budget, after reallocations."""
+        state, known, _, _ = self._look(campaign_id, channel)
+        return from_micros(known.limits.budget, state.unit)
+
+    def explain(self, campaign_id: str, channel: Channel) -> str:
+        """Today's figures in one line."""
+        _, known, day, at_s = self._look(campaign_id, channel)
+        planned = planned_share(known.plan, day, at_s)
+        return f"{pace_text(known.meter.spent, known.limits.budget, planned)}; plan: {known.plan.reason}"
+
+    def _now_s(self) -> float:
+        return self._clock().timestamp()
+
+    def _day(self, campaign_id: str, zone: str, week: OpenWeek | None, at_s: float) -> Day:
+        known = self._days.get(campaign_id)
+        if known is not None and known[2].start <= at_s < known[2].end and known[1] is week and known[0] == zone:
+            return known[2]
+        day = day_at(ZoneInfo(zone), week, at_s)
+        self._days[campaign_id] = (zone, week, day)
+        return day
+
+    def _today(self, campaign_id: str, at_s: float) -> tuple[CampaignState, Day] | None:
+        """The state, rolled into today where it was another day's; None when the campaign has none."""
+        for _ in range(_TRIES):
+            state = self.store.load(campaign_id)
+            if state is None:
+                return None
+            day = self._day(campaign_id, state.zone, state.week, at_s)
+            ordinal = day.date.toordinal()
+            if all(known.day == ordinal for known in state.channels.values()):
+                return state, day
+            channels = {
+                name: known
+                if known.day == ordinal
+                else booking.opened(known, self._plan(campaign_id, name, known.strategy, day), day, self.config)
+                for name, known in state.channels.items()
+            }
+            new = state._replace(channels=channels)
+            if self.store.swap(campaign_id, state, new):
+                return new, day
+        raise UnableToSwap(f"{campaign_id}: the store refused every write")
+
+    def _update(self, campaign_id: str, change: Callable[[CampaignState, float, Day], tuple[CampaignState, T]]) -> T:
+        """Decide on the present state and swap the result in; again when somebody else was faster."""
+        for _ in range(_TRIES):
+            at_s = self._now_s()
+            found = self._today(campaign_id, at_s)
+            if found is None:
+                raise UnknownBudget(f"{campaign_id} has no budget: allocate one first")
+            state, day = found
+            new, answer = change(state, at_s, day)
+            if new is state or self.store.swap(campaign_id, state, new):
+                return answer
+        raise UnableToSwap(f"{campaign_id}: the store refused every write")
+
+    def _state(self, campaign_id: str) -> CampaignState:
+        found = self._today(campaign_id, self._now_s())
+        if found is None:
+            raise UnknownBudget(f"{campaign_id} has no budget: allocate one first")
+        return found[0]
+
+    def _look(self, campaign_id: str, channel: Channel) -> tuple[CampaignState, ChannelState, Day, float]:
+        name, at_s = self._name(channel), self._now_s()
+        found = self._today(campaign_id, at_s)
+        known = None if found is None else found[0].channels.get(name)
+        if found is None or known is None:
+            raise UnknownBudget(f"{campaign_id} has no budget for {name}: allocate one first")
+        return found[0], known, found[1], at_s
+
+    def _known_channels(self) -> frozenset[str]:
+        return frozenset((*ChannelType, *self.config.extra_channels))
+
+    def _name(self, channel: Channel) -> str:
+        if channel not in self._channels:
+            raise InvalidConfiguration(
+                f"{channel!r} is no known channel: use ChannelType, or add it with extra_channels=[{str(channel)!r}]"
+            )
+        return _as_channel(channel)
+
+
+def _config(settings: Settings) -> PacerConfig:
+    unknown = sorted(set(settings) - set(asdict(PacerConfig())))
+    if unknown:
+        raise InvalidConfiguration(f"no such setting: {', '.join(unknown)}")
+    return PacerConfig(**settings)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidConfiguration(f"{name!r} is no time zone: use an IANA name, as 'Europe/Berlin'") from None
+
+
+def _seconds(moment: datetime) -> float:
+    if moment.utcoffset() is None:
+        raise InvalidAmount(f"{moment.isoformat()} has no time zone: pass an aware datetime")
+    return moment.astimezone(UTC).timestamp()
+
+
+def _as_channel(name: str) -> Channel:
+    return _CHANNELS.get(name, name)
+
+
+def _put(state: CampaignState, name: str, channel: ChannelState) -> CampaignState:
+    channels: Mapping[str, ChannelState] = {**state.channels, name: channel}
+    return CampaignState(state.zone, state.week, state.unit, channels, state.stopped)

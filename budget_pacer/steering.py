@@ -1,0 +1,480 @@
+"""Which opportunities to take: one channel's forecast, price of money and corridor, kept up through the day.
+
+This is advice. It is learned, lives in memory, and may be lost: money is kept in the store, and the limits there hold
+whatever is advised here. Not safe for concurrent callers by itself: the pacer holds a lock round it.
+
+Every five minutes it forecasts the rest of the day (`nowcast`), finds the price at which what is left buys the best of
+it (`prices`), and bends that price where spend would leave a corridor round the traffic curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from math import exp, log, sqrt
+from typing import Final, NamedTuple
+
+from budget_pacer.day import Day, open_elapsed, slot_elapsed, slot_index
+from budget_pacer.money import MICROS
+from budget_pacer.nowcast import (
+    FADE_PRICE,
+    FADE_TRAFFIC,
+    HALF_LIFE_S,
+    Shapes,
+    ahead,
+    blend,
+    day_volume,
+    shapes_of,
+)
+from budget_pacer.prices import (
+    BINS,
+    Curve,
+    Histogram,
+    Supply,
+    bin_of,
+    bought,
+    curve_of,
+    log_or_least,
+    passes,
+    price_for,
+    price_text,
+    wide_guess,
+)
+from budget_pacer.reallocation import Demand
+from budget_pacer.store import ChannelState
+from budget_pacer.values import PacingStrategy
+
+_SOLVE_EVERY_S: Final = 300.0
+_WINDOW_S: Final = 1800.0
+"""The corridor looks so far ahead."""
+_RELEASED_S: Final = 7200.0
+"""In the last two open hours the upper rail is taken down: nothing may be left for want of a rail."""
+_PRIOR_REQUESTS: Final = 3000.0
+"""What past days say about the spread of returns weighs as much as so many opportunities of today."""
+_GUESSED_REQUESTS: Final = 200.0
+_DAY_MEMORY: Final = 0.7
+_FAST_PRIOR: Final = 10.0
+
+_THROTTLED = (PacingStrategy.EVEN_DISTRIBUTION, PacingStrategy.HISTORICAL_PATTERN)
+_CORRIDOR: Final = {
+    PacingStrategy.EVEN_DISTRIBUTION: 0.01,
+    PacingStrategy.HISTORICAL_PATTERN: 0.01,
+    PacingStrategy.PREDICTIVE_ML: 0.01,
+    PacingStrategy.ADAPTIVE_HYBRID: 0.05,
+    PacingStrategy.PERFORMANCE_WEIGHTED: None,
+}
+"""How far cumulative spend may be from its curve, as a share of the budget. Narrow is smooth, wide is worth more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficHour:
+    """What one past hour offered, bought or not: from logs or reports."""
+
+    starts_at: datetime
+    opportunities: float
+    cost: float = 0.0
+    """Of all opportunities together, in the campaign's currency."""
+    value: float = 0.0
+    """Of all opportunities together, in the unit of `expected_value`."""
+    sample: Sequence[tuple[float, float]] = ()
+    """Some of its opportunities, as (cost, value)."""
+
+
+class Advice(NamedTuple):
+    """What to do with one opportunity."""
+
+    approve: bool
+    participation: float
+    """The chance with which opportunities like this one are taken now."""
+    log_price: float | None
+    """Logarithm of the price of money, in value per cost; None while money is not scarce, or opportunities are taken by
+    chance and not by price."""
+    expected_value: float | None
+    code: str
+
+    @property
+    def price_of_money(self) -> float:
+        """What an opportunity has to return per unit of cost."""
+        return 0.0 if self.log_price is None else exp(self.log_price)
+
+    @property
+    def max_cost(self) -> Decimal | None:
+        """The most that this opportunity is worth paying; None when any price within the limits is fine."""
+        if self.log_price is None or self.expected_value is None:
+            return None
+        return Decimal(str(round(self.expected_value / exp(self.log_price), 6)))
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        verb = "take" if self.approve else "leave"
+        if self.code == "price":
+            returns = "returns at least" if self.approve else "returns less than"
+            return f"{verb}: it {returns} the {price_text(self.log_price)} per unit of money that is asked for now"
+        return f"{verb}: {_WORDS[self.code].format(self.participation)}"
+
+
+_WORDS: Final = {
+    "closed": "closed or stopped",
+    "spent": "nothing is left of today's budget",
+    "free": "the rest of the day can hardly use up the budget",
+    "corridor": "spend is ahead of its corridor",
+    "throttle": "one in {0:.2f} of the opportunities is taken now",
+}
+
+
+class Steering:
+    """One channel of one campaign."""
+
+    def __init__(self) -> None:
+        # From past days.
+        self._days = 0.0
+        self._usual = [0.0] * 24
+        self._hours_seen = [0.0] * 24
+        self._usual_price: float | None = None
+        self._usual_return: float | None = None
+        self._usual_sums = [0.0, 0.0, 0.0]
+        self._usual_spread: Histogram = [0.0] * BINS
+        # Today.
+        self._day: Day | None = None
+        self._shapes = Shapes((), ())
+        self._clear()
+
+    def _clear(self) -> None:
+        slots = len(self._day.slots) if self._day else 24
+        self._counts = [0.0] * slots
+        self._sums = [0.0, 0.0, 0.0]
+        self._spread: Histogram = [0.0] * BINS
+        self._last = (0.0, 0.0, 0.0)
+        self._fast = [0.0, 0.0, 0.0, 0.0, 0.0]
+        self._solved_at = 0.0
+        self._next_solve = 0.0
+        self._solved_budget = -1
+        self._log_return = 0.0
+        self._log_price: float | None = None
+        self._participation = 1.0
+        self._upper = float("inf")
+        self._credit = 0.5
+        self._slot = 0
+        self._slot_end = 0.0
+        self._supplies: list[Supply] = []
+        self._curve = Curve([])
+        self._caution = 1.0
+
+    def learn(self, hour: int, traffic: TrafficHour) -> None:
+        """Take in a past hour, by the local clock."""
+        self._hours_seen[hour] += 1
+        self._usual[hour] += traffic.opportunities
+        sums = self._usual_sums
+        sums[0] += traffic.opportunities
+        sums[1] += traffic.cost
+        sums[2] += traffic.value
+        if sums[0] > 0 and sums[1] > 0:
+            self._usual_price = sums[1] / sums[0]
+        if traffic.cost > 0 and traffic.value > 0:
+            self._usual_return = sums[2] / sums[1]
+            mean = log(traffic.value / traffic.cost)
+            for cost, value in traffic.sample:
+                if cost > 0:
+                    self._usual_spread[bin_of(log_or_least(value / cost) - mean)] += cost
+        self._days = max(self._hours_seen)
+
+    def _begin(self, day: Day) -> None:
+        if self._day is not None and self._sums[0] > 0:
+            self._remember(self._day)
+        self._day = day
+        own = None
+        if self._days > 0:
+            mean = sum(self._usual) / max(sum(self._hours_seen), 1.0)
+            own = [(n + mean * 0.25) / (seen + 0.25) for n, seen in zip(self._usual, self._hours_seen, strict=True)]
+        self._shapes = shapes_of(own, [slot.hour for slot in day.slots], [slot.open_s for slot in day.slots])
+        self._clear()
+
+    def _remember(self, day: Day) -> None:
+        """A finished day becomes past: hours that were open count, former days weigh less."""
+        for slot, count in zip(day.slots, self._counts, strict=True):
+            if slot.open_s:
+                self._usual[slot.hour] = self._usual[slot.hour] * _DAY_MEMORY + count * 3600 / slot.open_s
+                self._hours_seen[slot.hour] = self._hours_seen[slot.hour] * _DAY_MEMORY + 1
+        self._usual_sums = [old * _DAY_MEMORY + new for old, new in zip(self._usual_sums, self._sums, strict=True)]
+        self._usual_price = self._usual_sums[1] / self._usual_sums[0]
+        self._usual_return = self._usual_sums[2] / self._usual_sums[1] if self._usual_sums[1] else None
+        self._usual_spread = [
+            old * _DAY_MEMORY + new for old, new in zip(self._usual_spread, self._spread, strict=True)
+        ]
+        self._days = max(self._hours_seen)
+
+    def advise(
+        self, state: ChannelState, day: Day, at_s: float, cost: float, value: float | None, *, stopped: bool
+    ) -> Advice:
+        """See `BudgetPacer.advise`."""
+        if day is not self._day:
+            self._begin(day)
+        if at_s >= self._slot_end:
+            self._slot = slot_index(day, at_s)
+            self._slot_end = day.slots[self._slot].end
+        if self._next_solve == 0.0 or at_s >= self._next_solve or state.limits.budget != self._solved_budget:
+            self._solve(state, day, at_s)
+        # Without a score all opportunities of an hour are worth the same: the cheaper ones return more.
+        worth = 1.0 if value is None else value
+        log_return = log_or_least(worth / cost) if cost > 0 else 690.0
+        self._counts[self._slot] += 1.0
+        sums = self._sums
+        sums[0] += 1.0
+        sums[1] += cost
+        sums[2] += worth
+        if cost > 0:
+            self._spread[bin_of(log_return - self._log_return)] += cost
+        meter, limits = state.meter, state.limits
+        gone = meter.spent + meter.held
+        if stopped:
+            return Advice(False, 0.0, None, value, "closed")
+        if gone >= limits.budget:
+            return Advice(False, 0.0, None, value, "spent")
+        if gone + cost * MICROS > self._upper:
+            return Advice(False, 0.0, self._log_price, value, "corridor")
+        if state.strategy in _THROTTLED:
+            return Advice(self._draw(self._participation), self._participation, None, value, "throttle")
+        if self._log_price is None:
+            return Advice(True, 1.0, None, value, "free")
+        chance = passes(log_return - self._log_return, self._log_price - self._log_return)
+        return Advice(self._draw(chance), chance, self._log_price, worth, "price")
+
+    def _draw(self, chance: float) -> bool:
+        """Takes the given share of opportunities, evenly spaced: no dice, so that a replay decides the same."""
+        if chance >= 1.0:
+            return True
+        if chance <= 0.0:
+            return False
+        self._credit += chance
+        if self._credit >= 1.0:
+            self._credit -= 1.0
+            return True
+        return False
+
+    def demand(self, day: Day, at_s: float) -> Demand | None:
+        """What the channel could still buy today at a price; None before it has seen any traffic today."""
+        if day is not self._day or self._sums[0] < 1 or not self._supplies:
+            return None
+        supplies, curve, caution = list(self._supplies), self._curve, self._caution
+
+        def at_price(price: float) -> float:
+            return caution * MICROS * bought(supplies, curve, log_or_least(price))
+
+        return Demand(at_price, exp(max(supply.log_return for supply in supplies) + 5))
+
+    # Solving
+
+    def _solve(self, state: ChannelState, day: Day, at_s: float) -> None:
+        slot = day.slots[self._slot]
+        part = slot_elapsed(slot, at_s) / slot.open_s if slot.open_s else 1.0
+        shape = blend(self._shapes, self._counts, self._slot, part)
+        passed = sum(shape[: self._slot]) + shape[self._slot] * part
+        volume = day_volume(self._usual_volume(day), self._sums[0], passed)
+        price, log_return, fast = self._levels(shape, volume, day, at_s)
+        counts, supplies = self._future(shape, volume, part, day, at_s, price, log_return, fast)
+        self._log_return = log_return + log(fast[2])
+        guess = sum(self._usual_spread)
+        self._curve = curve_of(
+            [
+                (
+                    self._usual_spread if guess > 0 else wide_guess(),
+                    _PRIOR_REQUESTS if guess > 0 else _GUESSED_REQUESTS,
+                ),
+                (self._spread, self._sums[0]),
+            ]
+        )
+        left_s = max(0.0, day.open_s - open_elapsed(day, at_s))
+        hours = left_s / 3600
+        # An unspent unit costs more than an early one: the rest of the day is counted as a little less than expected.
+        caution = (1 - 0.35 * sqrt(0.05**2 + 0.2**2 / max(hours, 0.5))) * max(0.0, 1 - 600 / left_s if left_s else 0.0)
+        self._supplies, self._caution = supplies, caution
+        budget = state.limits.budget / MICROS
+        gone = (state.meter.spent + state.meter.held) / MICROS
+        near_counts, near = self._near(counts, supplies, day, at_s)
+        lower, upper = self._rails(
+            state.strategy, day, at_s, budget, sum(counts), near_counts, caution, left_s, volume, shape, passed
+        )
+        self._upper = float("inf") if upper is None else upper * MICROS
+        if state.strategy in _THROTTLED:
+            self._participation = _share_for(supplies, near, budget - gone, lower, upper, gone, caution)
+            self._log_price = None
+        else:
+            self._log_price = _price_for(supplies, near, self._curve, budget - gone, lower, upper, gone, caution)
+        self._solved_budget, self._solved_at = state.limits.budget, at_s
+        unsure = self._days == 0 and self._sums[0] < 500
+        self._next_solve = at_s + (60.0 if unsure or left_s < 1800 else _SOLVE_EVERY_S)
+
+    def _usual_volume(self, day: Day) -> float | None:
+        if self._days == 0:
+            return None
+        rate = [n / seen if seen else None for n, seen in zip(self._usual, self._hours_seen, strict=True)]
+        known = [value for value in rate if value is not None]
+        mean = sum(known) / len(known)
+        total = 0.0
+        for slot in day.slots:
+            value = rate[slot.hour]
+            total += (mean if value is None else value) * slot.open_s / 3600
+        return max(total, 1.0)
+
+    def _levels(
+        self, shape: Sequence[float], volume: float, day: Day, at_s: float
+    ) -> tuple[float, float, tuple[float, float, float]]:
+        """Mean cost and log of mean return per cost today, and the last 40 minutes relative to the day: traffic, cost,
+        return."""
+        count, cost, value = self._sums
+        usual_volume = self._usual_volume(day)
+        prior = 0.0 if usual_volume is None else 0.04 * usual_volume
+        price = (cost + prior * (self._usual_price or 0.0)) / (count + prior) if count + prior > 0 else 0.0
+        known = self._usual_return
+        prior_cost = prior * price if known is not None else 0.0
+        total_cost = cost + prior_cost
+        mean_return = (value + prior_cost * (known or 0.0)) / total_cost if total_cost > 0 else 0.0
+        expected = self._expected_between(shape, volume, day, self._solved_at or day.start, at_s)
+        keep = 0.5 ** (min(at_s - (self._solved_at or day.start), 86_400) / HALF_LIFE_S)
+        new = [total - last for total, last in zip(self._sums, self._last, strict=True)]
+        self._last = (count, cost, value)
+        # Seen and expected opportunities; cost seen and expected for that many; value, against the cost seen.
+        for index, amount in enumerate((new[0], expected, new[1], new[0] * price, new[2])):
+            self._fast[index] = self._fast[index] * keep + amount
+        seen, due, seen_cost, due_cost, seen_value = self._fast
+        traffic = (seen + _FAST_PRIOR) / (due + _FAST_PRIOR)
+        small = _FAST_PRIOR * price
+        of_cost = (seen_cost + small) / (due_cost + small) if small > 0 else 1.0
+        of_return = 1.0
+        if mean_return > 0 and small > 0:
+            of_return = (seen_value + 5 * small * mean_return) / (seen_cost * mean_return + 5 * small * mean_return)
+        return price, log_or_least(mean_return), (traffic, of_cost, max(of_return, 1e-6))
+
+    def _expected_between(self, shape: Sequence[float], volume: float, day: Day, a: float, b: float) -> float:
+        total = 0.0
+        for slot, share in zip(day.slots, shape, strict=True):
+            if slot.open_s and slot.start < b and slot.end > a:
+                inside = slot_elapsed(slot, b) - slot_elapsed(slot, a)
+                total += share * volume * inside / slot.open_s
+        return total
+
+    def _future(
+        self,
+        shape: Sequence[float],
+        volume: float,
+        part: float,
+        day: Day,
+        at_s: float,
+        price: float,
+        log_return: float,
+        fast: tuple[float, float, float],
+    ) -> tuple[list[float], list[Supply]]:
+        """Opportunities and supply of the current slot's rest and of each later one."""
+        counts, supplies = [], []
+        for index in range(self._slot, len(day.slots)):
+            slot = day.slots[index]
+            hours = max(0.0, (max(slot.start, at_s) + slot.end) / 2 - at_s) / 3600
+            rest = 1 - part if index == self._slot else 1.0
+            count = volume * shape[index] * rest * ahead(fast[0], FADE_TRAFFIC, hours)
+            counts.append(max(count, 0.0))
+            fade = FADE_PRICE**hours
+            supplies.append(
+                Supply(
+                    counts[-1] * price * (1 + (fast[1] - 1) * fade),
+                    log_return + log(max(1 + (fast[2] - 1) * fade, 1e-6)),
+                )
+            )
+        return counts, supplies
+
+    def _near(
+        self, counts: Sequence[float], supplies: Sequence[Supply], day: Day, at_s: float
+    ) -> tuple[float, list[Supply]]:
+        """The part of the future that the corridor looks at."""
+        until = at_s + _WINDOW_S
+        near_counts, near = 0.0, []
+        for slot, count, supply in zip(day.slots[self._slot :], counts, supplies, strict=True):
+            rest = slot.open_s - slot_elapsed(slot, at_s)
+            inside = (slot_elapsed(slot, until) - slot_elapsed(slot, at_s)) / rest if rest > 0 else 0.0
+            if inside > 0:
+                near_counts += count * inside
+                near.append(Supply(supply.cost * inside, supply.log_return))
+        return near_counts, near
+
+    def _rails(
+        self,
+        strategy: PacingStrategy,
+        day: Day,
+        at_s: float,
+        budget: float,
+        future: float,
+        near: float,
+        caution: float,
+        left_s: float,
+        volume: float,
+        shape: Sequence[float],
+        passed: float,
+    ) -> tuple[float | None, float | None]:
+        """Least and most that may be spent by the end of the window; None where there is no rail."""
+        width = _CORRIDOR[strategy]
+        if width is None:
+            return None, None
+        past = self._sums[0]
+        if strategy is PacingStrategy.EVEN_DISTRIBUTION:
+            curve = careful = open_elapsed(day, at_s + _WINDOW_S) / day.open_s if day.open_s else 1.0
+        elif strategy is PacingStrategy.HISTORICAL_PATTERN:
+            first = self._shapes.shares[-1] if self._shapes.shares else shape
+            curve = careful = sum(
+                share * slot_elapsed(slot, at_s + _WINDOW_S) / slot.open_s
+                for slot, share in zip(day.slots, first, strict=True)
+                if slot.open_s
+            )
+        else:
+            total = past + future
+            curve = (past + near) / total if total > 0 else 1.0
+            pessimistic = past + caution * future
+            careful = min(1.0, (past + near) / pessimistic) if pessimistic > 0 else 1.0
+        if left_s <= _WINDOW_S:
+            careful = 1.0
+        return budget * (careful - width), None if left_s < _RELEASED_S else budget * min(1.0, curve + width)
+
+
+def _share_for(
+    supplies: Sequence[Supply],
+    near: Sequence[Supply],
+    left: float,
+    lower: float | None,
+    upper: float | None,
+    gone: float,
+    caution: float,
+) -> float:
+    """The share of opportunities to take, whatever they return."""
+    total, soon = sum(supply.cost for supply in supplies), sum(supply.cost for supply in near)
+    share = left / (caution * total) if total * caution > 0 else 1.0
+    if soon > 0:
+        if upper is not None:
+            share = min(share, (upper - gone) / soon)
+        if lower is not None:
+            share = max(share, (lower - gone) / (caution * soon) if caution > 0 else 1.0)
+    return min(max(share, 0.0), 1.0)
+
+
+def _price_for(
+    supplies: Sequence[Supply],
+    near: Sequence[Supply],
+    curve: Curve,
+    left: float,
+    lower: float | None,
+    upper: float | None,
+    gone: float,
+    caution: float,
+) -> float | None:
+    """Logarithm of the price of money: the day's, raised or lowered where the corridor asks for it."""
+    if caution <= 0 or not supplies:
+        return None
+    price = price_for(supplies, curve, left / caution)
+    if near and upper is not None and upper > gone:
+        least = price_for(near, curve, upper - gone)
+        if least is not None and (price is None or least > price):
+            price = least
+    if near and lower is not None and lower > gone:
+        most = price_for(near, curve, (lower - gone) / caution)
+        price = None if most is None or price is None else min(price, most)
+    return price
