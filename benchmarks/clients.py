@@ -49,14 +49,14 @@ class Clients:
         for process in self._processes:
             process.communicate()
 
-    def reserve(self, way: str, targets: Sequence[Target]) -> None:
-        """Each its share, all at the same time, until the last is done."""
-        count = len(self._processes)
-        for number, process in enumerate(self._processes):
+    def reserve(self, way: str, targets: Sequence[Target], count: int) -> None:
+        """So many of them each their share, all at the same time, until the last is done."""
+        busy = self._processes[:count]
+        for number, process in enumerate(busy):
             assert process.stdin is not None
             process.stdin.write(json.dumps([way, targets[number::count]]) + "\n")
             process.stdin.flush()
-        for process in self._processes:
+        for process in busy:
             assert process.stdout is not None
             if process.stdout.readline().strip() != "done":
                 raise AssertionError("a client has failed")

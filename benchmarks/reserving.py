@@ -11,30 +11,31 @@ from benchmarks.posting import restore
 from benchmarks.sizes import Sizes
 from benchmarks.timing import Result, Work, alternate, rate
 
-CLIENTS = 8
-
 
 def reserve(databases: Databases, sizes: Sizes) -> Iterator[Result]:
     """A decision and five totals each time. The periods exist already, as they do but for a day's first moment."""
     database = databases.use(sizes.middle)
-    with Clients(database.url, CLIENTS) as clients:
+    with Clients(database.url, sizes.clients) as clients:
+        compare = partial(_compare, database, clients, sizes.rounds)
         spread = _targets(database, bare.RUNNING_SPREAD, sizes.reserved)
-        yield _compare(database, clients, spread, f"reserve on brands of their own, {CLIENTS} clients", sizes)
-        hot = _targets(database, bare.RUNNING_OF_ONE, sizes.reserved)
-        yield _compare(database, clients, hot, f"reserve on one hot brand, {CLIENTS} clients", sizes)
-    with Clients(database.url, 1) as one:
-        yield _compare(database, one, spread[: sizes.reserved // 4], "reserve on brands of their own, 1 client", sizes)
+        yield compare(spread, sizes.clients, "reserve on brands of their own")
+        yield compare(
+            _targets(database, bare.RUNNING_OF_ONE, sizes.reserved), sizes.clients, "reserve on one hot brand"
+        )
+        yield compare(spread[: sizes.reserved // 4], 1, "reserve on brands of their own")
     restore(database)
 
 
-def _compare(database: Database, clients: Clients, targets: Sequence[Target], name: str, sizes: Sizes) -> Result:
+def _compare(
+    database: Database, clients: Clients, rounds: int, targets: Sequence[Target], count: int, name: str
+) -> Result:
     prepare = partial(_prepare, database, targets)
     ours, plain = alternate(
-        Work(partial(clients.reserve, "ours", targets), prepare),
-        Work(partial(clients.reserve, "bare", targets), prepare),
-        rounds=sizes.rounds,
+        Work(partial(clients.reserve, "ours", targets, count), prepare),
+        Work(partial(clients.reserve, "bare", targets, count), prepare),
+        rounds=rounds,
     )
-    return rate("7", name, len(targets), ours, plain, 0.4, 0.7)
+    return rate("7", f"{name}, clients: {count}", len(targets), ours, plain, 0.4, 0.7)
 
 
 def _targets(database: Database, sql: str, wanted: int) -> list[Target]:

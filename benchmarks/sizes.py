@@ -14,10 +14,12 @@ class Sizes(NamedTuple):
     posted: int
     singles: int
     reserved: int
+    clients: int
     rounds: int
 
 
 FULL = Sizes(
-    10_000, 100_000, 1_000_000, due=1_000, imported=100_000, posted=1_000, singles=200, reserved=2_000, rounds=5
+    10_000, 100_000, 1_000_000, due=1_000, imported=100_000, posted=1_000, singles=200, reserved=2_000, clients=8,
+    rounds=5,
 )  # fmt: skip
-QUICK = Sizes(200, 1_000, 3_000, due=30, imported=1_000, posted=100, singles=10, reserved=80, rounds=1)
+QUICK = Sizes(200, 1_000, 3_000, due=30, imported=1_000, posted=100, singles=10, reserved=80, clients=2, rounds=1)

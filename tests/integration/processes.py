@@ -31,6 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60
 """How long a test waits for what must come; only a failing test waits that long."""
 
+PATIENT = {"LOCK_TIMEOUT_MS": "60000", "STATEMENT_TIMEOUT_MS": "60000"}
+"""For processes that wait for a lock as long as the test does."""
+
 Step = dict[str, Any]
 Answer = dict[str, Any]
 

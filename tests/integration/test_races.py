@@ -1,7 +1,7 @@
 """Many processes at the same brands at once, on a real PostgreSQL. Letters and numbers of faults as in the design."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -41,13 +41,6 @@ pytestmark = [
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 TODAY = "2026-03-10"
 ANNA = "Anna"
-
-
-@pytest.fixture(scope="module")
-def crew(django_db_setup: None) -> Iterator[Crew]:
-    """Eight processes, which all tests here use in turn."""
-    with Crew(8) as workers:
-        yield workers
 
 
 def brand_with(campaigns: int, now: datetime = NOON, **inputs: object) -> tuple[UUID, list[UUID]]:

@@ -14,6 +14,7 @@ from campaigns.models import Campaign, StateChange
 from enforcement import books, reservations
 from spending.models import BudgetPeriod, PeriodKind, Reservation, Spend
 from tests.integration.processes import (
+    PATIENT,
     Crew,
     Step,
     Worker,
@@ -37,15 +38,7 @@ pytestmark = [
 ]
 
 ANNA = "Anna"
-PATIENT = {"LOCK_TIMEOUT_MS": "60000", "STATEMENT_TIMEOUT_MS": "60000"}
 LONG = [pytest.mark.faults, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def crew(django_db_setup: None) -> Iterator[Crew]:
-    """Eight processes, which all tests here use in turn. They wait as long as it takes."""
-    with Crew(8, **PATIENT) as workers:
-        yield workers
 
 
 @pytest.fixture
