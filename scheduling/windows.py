@@ -115,6 +115,11 @@ def compile_week(windows: Iterable[Window]) -> Week:
     return _union(parts)
 
 
+def union(weeks: Iterable[Week]) -> Week:
+    """Open whenever one of these weeks is."""
+    return _union([part for week in weeks for part in week])
+
+
 def _bounds_s(window: Window) -> tuple[int, int]:
     midnight = window.day_of_week * _DAY_S
     start = midnight + _second_of_day(window.start)
