@@ -22,6 +22,7 @@ from brands.services import INPUTS, zone, zone_names
 from budget_system import clock, money
 from budget_system.admin import show
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, query_url, with_archived
+from budget_system.admin.budget_guard import guarded
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import OptionalReasonForm, ReasonForm, UseCaseForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
@@ -237,12 +238,24 @@ class BrandAdmin(ActionsAdmin):
         if not changes:
             self.say(request, f"Nothing was changed in “{obj}”.", messages.INFO)
             return
-        evaluation = services.change_brand(
-            obj.pk, changes, actor=actor_of(request), now=now, expected_version=form.cleaned_data["expected_version"]
-        )
+        evaluation = self._change(request, obj, form, changes, now)
         obj.refresh_from_db()
         self.say(request, f"“{obj}” was changed.{flips_text(evaluation)}")
         self._warn(request, obj)
+
+    def _change(
+        self, request: HttpRequest, brand: Brand, form: Any, changes: Mapping[str, object], now: datetime,
+        reason: str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """Change it; budgets by much only when a person has seen what that does."""
+
+        def call(reason: str) -> Evaluation:
+            return services.change_brand(
+                brand.pk, changes, reason=reason, actor=actor_of(request), now=now,
+                expected_version=form.cleaned_data["expected_version"],
+            )  # fmt: skip
+
+        return guarded(form, brand, changes, BUDGETS, call, now, reason=reason)
 
     def _warn(self, request: HttpRequest, brand: Brand) -> None:
         brand.refresh_from_db()

@@ -17,6 +17,7 @@ from brands.admin import warn_of_daily_above_monthly
 from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, with_archived
+from budget_system.admin.budget_guard import guarded
 from budget_system.admin.campaign_actions import CampaignActions, now_text, state_of
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import UseCaseForm
@@ -27,7 +28,7 @@ from budget_system.admin.ui import (
     Switch,
 )
 from budget_system.admin.week import WeekInline, rows_of
-from campaigns.holds import Hold
+from campaigns.holds import Hold, Verdict
 from campaigns.models import Campaign, Override, StateChange
 from campaigns.services import INPUTS
 from enforcement import services
@@ -211,10 +212,15 @@ class CampaignAdmin(CampaignActions):
         if not changes and not weeks:
             self.say(request, f"Nothing was changed in “{campaign}”.", messages.INFO)
             return
-        verdict = services.change_campaign(
-            campaign.pk, changes, rows=weeks[0] if weeks else None, actor=actor_of(request), now=clock.now(),
-            expected_version=form.cleaned_data["expected_version"],
-        )  # fmt: skip
+        now = clock.now()
+
+        def call(reason: str) -> Verdict:
+            return services.change_campaign(
+                campaign.pk, changes, rows=weeks[0] if weeks else None, reason=reason, actor=actor_of(request), now=now,
+                expected_version=form.cleaned_data["expected_version"],
+            )  # fmt: skip
+
+        verdict = guarded(form, campaign, changes, BUDGETS, call, now)
         campaign.refresh_from_db()
         what = "" if changes else "The schedule of "
         self.say(request, f"{what}“{campaign}” was changed. {now_text(verdict)}")

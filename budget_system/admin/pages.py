@@ -115,6 +115,7 @@ def ask(
                 run(form)
             except Refused as error:
                 form.add_error(error.field if error.field in form.fields else None, error.message)
+                vars(form)["refusal"] = error
             else:
                 return HttpResponseRedirect(model_admin.url_of(obj))
         return _page(

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from budget_system import clock
+from budget_system.admin.budget_guard import Unconfirmed
 from tests.factories import Story
 
 ACTOR = "user: ann"
@@ -37,6 +38,11 @@ class Person:
         """Open a page with a form, change these values (None: leave it out), and send it."""
         return self.sends_filled(page, args, filled(self.opens(page, *args)), changes)
 
+    def confirms(self, page: str, /, *args: object, response: Any, **changes: object) -> Any:
+        """Say yes to what the page has shown a large change of a budget to do, and why."""
+        yes: dict[str, object] = {"change_confirmed": "on", "change_reason": "The client agreed"}
+        return self.sends_filled(page, args, filled(response), {**yes, **changes})
+
     def sends_filled(
         self, page: str, args: tuple[object, ...], data: dict[str, Any], changes: dict[str, object]
     ) -> Any:
@@ -57,7 +63,16 @@ def filled(response: Any) -> dict[str, Any]:
                 data |= _values(form)
     elif "form" in response.context:
         data |= _values(response.context["form"])
-    return data
+    refusal = refusal_of(response)
+    return data | _values(refusal.form) if refusal is not None else data
+
+
+def refusal_of(response: Any) -> Unconfirmed | None:
+    """The large change of a budget that the page asks to confirm."""
+    context = response.context
+    form = context["adminform"].form if "adminform" in context else context.get("form")
+    refusal = getattr(form, "refusal", None)
+    return refusal if isinstance(refusal, Unconfirmed) else None
 
 
 def _values(form: BaseForm) -> dict[str, Any]:

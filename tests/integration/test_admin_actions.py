@@ -43,7 +43,8 @@ def test_a_new_brand_has_the_budgets_that_were_typed_and_no_limit_where_nothing_
 
 
 def test_a_daily_budget_above_the_monthly_one_is_saved_with_a_warning(story: Story, ann: Person) -> None:
-    response = ann.sends("brands_brand_change", story.brand.pk, daily_budget="3000")
+    asked = ann.sends("brands_brand_change", story.brand.pk, daily_budget="3000")
+    response = ann.confirms("brands_brand_change", story.brand.pk, response=asked)
 
     assert "higher than the monthly budget 2,000.00 EUR" in messages_of(response)[-1]
     story.brand.refresh_from_db()

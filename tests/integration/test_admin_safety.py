@@ -125,9 +125,11 @@ def test_a_changed_budget_acts_in_the_same_request(story: Story, ann: Person) ->
     a = story.campaign()
     story.spend(a, "90")
 
-    lowered = ann.sends("brands_brand_change", story.brand.pk, daily_budget="80")
+    asked = ann.sends("brands_brand_change", story.brand.pk, daily_budget="80")
+    lowered = ann.confirms("brands_brand_change", story.brand.pk, response=asked)
     held = story.holds(a)
-    ann.sends("brands_brand_change", story.brand.pk, daily_budget="")
+    asked = ann.sends("brands_brand_change", story.brand.pk, daily_budget="")
+    ann.confirms("brands_brand_change", story.brand.pk, response=asked)
 
     assert "1 stopped" in " ".join(messages_of(lowered))
     assert [hold.value for hold in held] == ["DAILY_BUDGET_EXCEEDED"]
