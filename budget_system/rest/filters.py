@@ -8,6 +8,7 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
 
+MOST_WORDS = 20
 _YES_OR_NO = {"", "true", "false", "True", "False"}
 """What django-filter understands. It takes all else for no filter at all."""
 COMMON = {"page", "page_size", "search", "ordering", "format"}
@@ -44,7 +45,13 @@ class StrictFilters(DjangoFilterBackend):  # type: ignore[misc]
 
 
 class Search(SearchFilter):
-    """REST framework's; it is spoken of only where there is something to search."""
+    """REST framework's, for a few words at a time; it is spoken of only where there is something to search."""
+
+    def get_search_terms(self, request: Any) -> list[str]:
+        terms: list[str] = super().get_search_terms(request)
+        if len(terms) > MOST_WORDS:
+            raise ValidationError({self.search_param: [f"Search for {MOST_WORDS} words at most."]})
+        return terms
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         fields = getattr(view, "search_fields", None)

@@ -346,6 +346,7 @@ def test_a_form_is_told_how_to_send_json(send: Caller) -> None:
         ("brands/?search=%00", 400),
         ("brands/?search=%FF", 200),
         ("brands/?search=" + "x" * 4_000, 200),
+        ("brands/?search=" + "x+" * 2_000, 400),
         ("brands/?name=" + "%F0%9F%98%80", 200),
         ("campaigns/?brand=x", 400),
         ("campaigns/?status=RUNNING", 400),
