@@ -365,6 +365,9 @@ UNFOLD = {
     "SITE_SYMBOL": "payments",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "budget_system.admin.navigation.favicon"},
+    ],
     "STYLES": ["budget_system.admin.navigation.stylesheet"],
     "SIDEBAR": {"navigation": "budget_system.admin.navigation.sidebar"},
     "DASHBOARD_CALLBACK": "budget_system.admin.navigation.dashboard",

@@ -83,10 +83,10 @@ def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
     on_sqlite = chosen or ON_SQLITE
     pytest = [sys.executable, "-m", "pytest"]
     return [
-        Step("pytest on PostgreSQL", [*pytest, "-m", "not faults", *chosen], may_be_empty=bool(labels)),
+        Step("pytest on PostgreSQL", [*pytest, "-m", "not faults and not browser", *chosen], may_be_empty=bool(labels)),
         Step(
             "pytest on SQLite",
-            [*pytest, "-m", "not postgres and not faults", *on_sqlite],
+            [*pytest, "-m", "not postgres and not faults and not browser", *on_sqlite],
             {"DATABASE_URL": sqlite_url},
             may_be_empty=True,
         ),

@@ -32,6 +32,10 @@ def stylesheet(_: HttpRequest) -> str:
     return static("budget/admin.css")
 
 
+def favicon(_: HttpRequest) -> str:
+    return static("budget/favicon.svg")
+
+
 def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
     """The groups of the sidebar."""
     return [
