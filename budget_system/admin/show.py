@@ -82,23 +82,42 @@ def _use_parts(used: Decimal, budget: Decimal | None, currency: str) -> tuple[st
     return of, f"· {share} % · used up" if share >= 100 else f"· {share} %"
 
 
-def use_bar(used: Decimal, budget: Decimal | None, currency: str, forgiven: Decimal = Decimal(0)) -> SafeString:
-    """How much of a budget is used: in words, and as a bar that is green, orange from 80 % and red from 100 %."""
+def use_bar(
+    used: Decimal,
+    budget: Decimal | None,
+    currency: str,
+    forgiven: Decimal = Decimal(0),
+    reserved: Decimal = Decimal(0),
+) -> SafeString:
+    """How much of a budget is used: in words, and as a bar that is green, orange from 80 % and red from 100 %.
+
+    What is set aside follows in a lighter stretch: it is not spent yet.
+    """
     parts = [*_use_parts(used, budget, currency)]
     if forgiven:
         parts.append(f"(+ {money.display_text(forgiven, currency)} not counted)")
+    if reserved:
+        parts.append(f"(+ {money.display_text(reserved, currency)} set aside)")
     text = format_html_join(" ", '<span class="inline-block whitespace-nowrap">{}</span>', ((part,) for part in parts))
     if budget is None:
         return stacked(text)
     share = 100 if budget == 0 else min(money.percent_used(used, budget), 100)
     tone = BAD if share >= 100 else WARN if share >= NEARLY_USED_UP else GOOD
     bar = format_html(
-        '<span class="block bg-base-200 dark:bg-base-700 h-1.5 mt-1 overflow-hidden rounded-default w-full">'
-        '<span class="block h-1.5 {}" style="width: {}%"></span></span>',
+        '<span class="bg-base-200 dark:bg-base-700 flex h-1.5 mt-1 overflow-hidden rounded-default w-full">'
+        '<span class="block h-1.5 {}" style="width: {}%"></span>{}</span>',
         _BARS[tone],
         share,
+        _set_aside(reserved, budget, share),
     )
     return stacked(text, bar)
+
+
+def _set_aside(reserved: Decimal, budget: Decimal, share: int) -> SafeString:
+    if not reserved or budget == 0:
+        return SafeString()
+    width = min(money.percent_used(reserved, budget), 100 - share)
+    return format_html('<span class="bg-blue-500 block h-1.5 opacity-50" style="width: {}%"></span>', width)
 
 
 def stacked(*parts: object) -> SafeString:
