@@ -7,9 +7,9 @@ import sys
 import pytest
 from django.conf import settings
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
 
-GOALS = {"1", "2", "3", "4", "5", "6", "7", "11", "–"}
+GOALS = {"1", "2", "3", "4", "5", "6", "7", "8", "11", "–"}
 
 
 def test_every_measure_runs_and_ours_does_what_bare_sql_does() -> None:
@@ -18,7 +18,7 @@ def test_every_measure_runs_and_ours_does_what_bare_sql_does() -> None:
 
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick"], cwd=settings.BASE_DIR, env=os.environ, capture_output=True,
-        text=True, timeout=100, check=False,
+        text=True, timeout=280, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
