@@ -14,22 +14,33 @@ FEWEST_DAYS = 7
 """Of how many days before today something must be known."""
 
 
-def month_end(spent: Mapping[date, Decimal], posted: Decimal, today: date) -> Decimal | None:
-    """What the month of `today` will come to; None while too little is known.
+def days_to_come(spent: Mapping[date, Decimal], today: date) -> dict[date, Decimal] | None:
+    """What today and each later day of its month will come to; None while too little is known.
 
-    `spent` is by day, today's and those of the four weeks before; `posted` is the month's total so far, which may hold
-    more than its days do (monthly fees).
+    `spent` is by day, today's and those of the four weeks before. What is spent today counts: today comes to no less.
     """
     known = [today - timedelta(days=back) for back in range(1, 7 * WEEKS + 1)]
     first = min((day for day in spent if day in set(known)), default=today)
     past = [day for day in known if day >= first]
     if len(past) < FEWEST_DAYS:
         return None
-    left_of_today = max(_usual(today, past, spent) - spent.get(today, Decimal(0)), Decimal(0))
-    following = today + timedelta(days=1)
-    rest = (next_month_start(month_start(today)) - following).days
-    to_come = sum((_usual(following + timedelta(days=n), past, spent) for n in range(rest)), Decimal(0))
-    return (posted + left_of_today + to_come).quantize(Decimal("0.01"))
+    left = (next_month_start(month_start(today)) - today).days
+    expected = {day: _usual(day, past, spent) for day in (today + timedelta(days=n) for n in range(left))}
+    expected[today] = max(expected[today], spent.get(today, Decimal(0)))
+    return expected
+
+
+def month_end(spent: Mapping[date, Decimal], posted: Decimal, today: date) -> Decimal | None:
+    """What the month of `today` will come to; None while too little is known.
+
+    `spent` is as for `days_to_come`; `posted` is the month's total so far, which may hold more than its days do
+    (monthly fees).
+    """
+    expected = days_to_come(spent, today)
+    if expected is None:
+        return None
+    to_come = sum(expected.values(), -spent.get(today, Decimal(0)))
+    return (posted + to_come).quantize(Decimal("0.01"))
 
 
 def _usual(day: date, past: list[date], spent: Mapping[date, Decimal]) -> Decimal:

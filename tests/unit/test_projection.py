@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spending.projection import month_end
+from spending.projection import days_to_come, month_end
 
 TODAY = date(2026, 5, 20)
 
@@ -30,6 +30,18 @@ def test_the_days_that_are_left_are_like_their_weekdays() -> None:
     weekend = {day: Decimal(0) if day.weekday() >= 5 else amount for day, amount in days_before(28).items()}
 
     assert month_end(weekend, Decimal(130), TODAY) == Decimal("210.00"), "Wed 20 to Sun 31 May has 8 weekdays"
+
+
+def test_each_day_that_is_left_has_its_own_figure() -> None:
+    spent = {**days_before(28), TODAY: Decimal(25)}
+
+    expected = days_to_come(spent, TODAY)
+
+    assert expected is not None
+    assert list(expected) == [TODAY + timedelta(days=n) for n in range(12)], "20 to 31 May"
+    assert expected[TODAY] == 25
+    assert set(list(expected.values())[1:]) == {Decimal(10)}
+    assert days_to_come(days_before(6), TODAY) is None
 
 
 def test_a_week_must_be_known() -> None:
