@@ -1,7 +1,7 @@
 """Explain: the same decision in words, with its figures and when the campaign will next run."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -16,6 +16,8 @@ from campaigns.holds import Hold, Verdict, in_order
 from campaigns.models import Campaign
 from enforcement.decision import Cause, Facts, Scope, causes_at, decide, runs_next
 from enforcement.snapshots import Undecidable, gather, of_campaigns
+from enforcement.what_if import Key, Otherwise, otherwise
+from spending.figures import spent
 from spending.models import BudgetPeriod, PeriodKind
 
 
@@ -37,6 +39,20 @@ def explain(campaign_id: UUID, now: datetime) -> Explanation:
 
     `now` may be another moment: the facts are then those known today for that day.
     """
+    campaign, facts = known(campaign_id, now)
+    explanation = explain_facts(campaign, facts, now)
+    return replace(explanation, sentences=(*explanation.sentences, *_beside(campaign, facts.day)))
+
+
+def suppose(campaign_id: UUID, at: datetime, what: Otherwise) -> Explanation:
+    """What the decision would say at `at` if some of the facts known for that moment were others."""
+    campaign, facts = known(campaign_id, at)
+    counted = _counted(campaign, at)
+    return explain_facts(campaign, otherwise(facts, counted, what), at)
+
+
+def known(campaign_id: UUID, now: datetime) -> tuple[Campaign, Facts]:
+    """The campaign, and all that decides about it at `now`. Raises NotFound, or Refused for what cannot be read."""
     campaign = Campaign.objects.select_related("brand").filter(pk=campaign_id).first()
     if campaign is None:
         raise NotFound("There is no such campaign.", field="campaign")
@@ -44,7 +60,25 @@ def explain(campaign_id: UUID, now: datetime) -> Explanation:
     snapshot = next(gather(selection, [str(campaign.brand.timezone)], now, archived=True))
     if isinstance(snapshot, Undecidable):
         raise Refused(f"“{campaign}” cannot be decided: {snapshot.problem}")
-    facts = snapshot.facts
+    return campaign, snapshot.facts
+
+
+def _counted(campaign: Campaign, at: datetime) -> dict[Key, int]:
+    """What counts against each budget that the campaign has or might have."""
+    uses = spent([campaign, campaign.brand], at)
+    own, brand = uses[campaign.pk], uses[campaign.brand_id]
+    counts = {
+        (Hold.LIFETIME_BUDGET_EXCEEDED, Scope.CAMPAIGN): own.lifetime,
+        (Hold.MONTHLY_BUDGET_EXCEEDED, Scope.CAMPAIGN): own.month,
+        (Hold.DAILY_BUDGET_EXCEEDED, Scope.CAMPAIGN): own.day,
+        (Hold.MONTHLY_BUDGET_EXCEEDED, Scope.BRAND): brand.month,
+        (Hold.DAILY_BUDGET_EXCEEDED, Scope.BRAND): brand.day,
+    }
+    return {key: money.to_micros(use.used, limit=money.MAX_TOTAL_MICROS) for key, use in counts.items()}
+
+
+def explain_facts(campaign: Campaign, facts: Facts, now: datetime) -> Explanation:
+    """The decision about these facts in words; of the campaign only what the facts do not hold, such as who paused."""
     causes = tuple(causes_at(facts, now))
     next_at = runs_next(facts, now)
     return Explanation(
@@ -52,7 +86,7 @@ def explain(campaign_id: UUID, now: datetime) -> Explanation:
         at=now,
         verdict=decide(facts, now),
         causes=causes,
-        sentences=(*(sentence(cause, campaign, now) for cause in causes), *_beside(campaign, facts.day)),
+        sentences=tuple(sentence(cause, campaign, now) for cause in causes),
         runs_next_at=next_at,
         summary=_summary(facts, causes, next_at, now),
     )
