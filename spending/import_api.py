@@ -1,16 +1,13 @@
 """Imports of report files through the API. Each is a record that can be read, and undone as a whole."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import django_filters as filters
-from celery.exceptions import CeleryError
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view, inline_serializer
-from kombu.exceptions import OperationalError as BrokerError
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
@@ -25,6 +22,7 @@ from budget_system.rest.problems import TooLarge
 from budget_system.rest.views import Listed
 from campaigns.models import Platform
 from enforcement import imports
+from spending import import_access
 from spending.import_options import ImportOptions
 from spending.models import ImportState, SpendImport
 from spending.reports import plain_csv
@@ -32,9 +30,8 @@ from spending.reports.days import DAY_FORMATS
 from spending.reports.header import DELIMITERS
 from spending.reports.numbers import AMOUNT_FORMATS
 from spending.reports.shapes import Format
-from tasks.import_tasks import run_import_task
+from tasks.import_tasks import ask_worker
 
-logger = logging.getLogger(__name__)
 FORM_BYTES = 64 * 1024
 """What a form has beside its file, at most."""
 
@@ -203,22 +200,16 @@ class ImportViewSet(Listed):
         return SpendImport.objects.prefetch_related("brands").defer("rejects")
 
     def get_queryset(self) -> QuerySet[SpendImport]:
-        """Those that concern only brands that the caller sees; and one's own, which may have found no brand."""
         things = self.things()
         if getattr(self, "swagger_fake_view", False):
             return things.none()
-        if self.caller.sees_all_brands():
-            return things
-        links = SpendImport.brands.through.objects.filter(spendimport_id=OuterRef("pk"))
-        elsewhere = links.exclude(brand_id__in=self.caller.brands().values("pk"))
-        return things.filter(~Exists(elsewhere)).filter(Exists(links) | Q(created_by=self.caller.name))
+        return import_access.visible(things, self.caller)
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "sees_lines": self._sees_lines}
 
     def _sees_lines(self, record: SpendImport) -> bool:
-        """Lines that were left out may be of brands that are none of the caller's business."""
-        return record.created_by == self.caller.name or self.caller.sees_all_brands()
+        return import_access.sees_lines(record, self.caller)
 
     def get_parsers(self) -> list[Any]:
         # Before there is a request, the schema asks: then the action is known.
@@ -296,10 +287,7 @@ class ImportViewSet(Listed):
             return record
         if record.size <= imports.INLINE_BYTES:
             return imports.run_import(record.pk, clock=clock.now)
-        try:
-            run_import_task.apply_async((str(record.pk),), retry=False)
-        except (BrokerError, CeleryError, OSError) as error:
-            logger.warning("Import %s waits for the next tick, as the broker cannot be reached: %s", record.pk, error)
+        ask_worker(record)
         return record
 
     @extend_schema(
@@ -323,14 +311,22 @@ class ImportViewSet(Listed):
         summary="Undo an import as a whole",
         description=(
             "Spends that it recorded are voided; those that it corrected are what they were before. What was changed "
-            "by hand or by a later import since stays as it is. `undo` tells how many of each."
+            "by hand or by a later import since stays as it is. `undo` tells how many of each. A large one is undone "
+            "by a worker (202): ask for the import until its state is UNDONE."
         ),
         request=UndoSerializer,
-        responses=ImportSerializer,
+        responses={
+            200: ImportSerializer,
+            202: OpenApiResponse(ImportSerializer, description="A worker has been asked."),
+        },
     )
     @action(detail=True, methods=["post"])
     def undo(self, request: Request, id: str) -> Response:
         reason = self.values(UndoSerializer)["reason"]
         record = self.get_object()
-        imports.undo_import(record.pk, reason=reason, actor=self.caller.name, now=clock.now())
-        return self.show(record)
+        record = imports.start_undo(
+            record.pk, reason=reason, actor=self.caller.name, now=clock.now(), clock=clock.now
+        )  # fmt: skip
+        ask_worker(record)
+        waits = record.state == ImportState.UNDOING
+        return self.show(record, status.HTTP_202_ACCEPTED if waits else status.HTTP_200_OK)

@@ -31,6 +31,38 @@ class UnreadableFile(Refused):
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person said of a campaign that a file names and that could not be found. Neither campaign nor brand: its
+    rows are left out."""
+
+    account: str = ""
+    external_id: str = ""
+    name: str = ""
+    """Empty where there is a platform id, which says more than a name."""
+    campaign_id: UUID | None = None
+    """It is this campaign."""
+    brand_id: UUID | None = None
+    """It is new, and this brand's."""
+    remember: bool = False
+    """Give the campaign the platform id, so that the next file finds it."""
+
+    @property
+    def label(self) -> tuple[str, str, str]:
+        return self.account, self.external_id, self.name
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields that are not empty."""
+        said = {name: value for name, value in asdict(self).items() if value}
+        return {name: str(value) if isinstance(value, UUID) else value for name, value in said.items()}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Choice":
+        """The choice that `as_json` was called on."""
+        ids = {name: UUID(kept[name]) for name in ("campaign_id", "brand_id") if name in kept}
+        return cls(**{**kept, **ids})
+
+
+@dataclass(frozen=True, slots=True)
 class ImportOptions:
     """What the person who imports says about the file and about what is new in it."""
 
@@ -56,6 +88,8 @@ class ImportOptions:
     create_brands: bool = False
     even_if_typed: bool = False
     """Take a row although spend of its campaign and day is recorded already from somewhere else."""
+    mapping: tuple[Choice, ...] = ()
+    """Whose the campaigns are that could not be found, as a person said after a dry run."""
 
     def checked(self) -> "ImportOptions":
         """These options; Refused when one of them makes no sense."""
@@ -96,6 +130,8 @@ class ImportOptions:
             said["brand_id"] = str(self.brand_id)
         if self.brand_ids is not None:
             said["brand_ids"] = sorted(map(str, self.brand_ids))
+        if self.mapping:
+            said["mapping"] = [choice.as_json() for choice in self.mapping]
         if "reading" in said:
             reading = said["reading"]
             reading["columns"] = {role: name for role, name in reading["columns"].items() if name is not None}
@@ -110,6 +146,8 @@ class ImportOptions:
             said["brand_id"] = UUID(said["brand_id"])
         if "brand_ids" in said:
             said["brand_ids"] = frozenset(map(UUID, said["brand_ids"]))
+        if "mapping" in said:
+            said["mapping"] = tuple(map(Choice.from_json, said["mapping"]))
         if "format" in said:
             said["format"] = Format(said["format"])
         if "reading" in said:

@@ -1,7 +1,10 @@
 """Writing the records of imports: whose turn it is, how far it is, what came of it. No transactions here.
 
-A record is QUEUED, then RUNNING, then DONE or FAILED; a DONE one may become UNDONE. While it is RUNNING its `report`
-holds what another worker needs to go on where a dead one stopped.
+A record is QUEUED, then RUNNING, then DONE or FAILED; a DONE one may become UNDOING, then UNDONE. While it is RUNNING
+or UNDOING its `report` holds what another worker needs to go on where a dead one stopped.
+
+A dry run keeps its file for some days. Another dry run with other options, or the import itself, may follow it: one
+record only, which takes the file over.
 """
 
 import gzip
@@ -32,7 +35,7 @@ GRACE = timedelta(seconds=10)
 MAX_ATTEMPTS = 5
 """An import that ended its worker so often is given up."""
 KEPT_FOR = timedelta(days=7)
-"""How long the rejected lines of dry runs, and files of imports that never ran, are kept."""
+"""How long dry runs keep their file and their rejected lines, and files of imports that never ran are kept."""
 IN_MEMORY = 4 * 1024 * 1024
 MAX_REJECTS_CHARS = 20_000_000
 SEEN_BEFORE = 5
@@ -64,6 +67,23 @@ def create(
         packed.seek(0)
         ImportFile.objects.create(spend_import=record, content=packed.read())
     return record
+
+
+def follow(
+    record: SpendImport, options: ImportOptions, *, dry_run: bool, actor: str, now: datetime
+) -> SpendImport:  # fmt: skip
+    """A new record that takes over the file of this dry run, which is locked. Raises Conflict when that is gone."""
+    following = SpendImport.objects.create(
+        file_name=record.file_name, digest=record.digest, size=record.size, options=options.as_json(), dry_run=dry_run,
+        created_at=now, created_by=actor, origin=origin.current(), follows=record,
+    )  # fmt: skip
+    if not ImportFile.objects.filter(pk=record.pk).update(spend_import=following):
+        raise Conflict(f"“{record.file_name}” is not kept any more: send the file again.")
+    return following
+
+
+def has_file(record: SpendImport) -> bool:
+    return ImportFile.objects.filter(pk=record.pk).exists()
 
 
 @contextmanager
@@ -132,6 +152,26 @@ def claim(record: SpendImport, now: datetime) -> bool:
     return True
 
 
+def claim_undo(record: SpendImport, now: datetime) -> bool:
+    """Take the undo of a locked record on. Says whether it is to be run: one that has ended is not, nor one given up
+    here. Raises AlreadyRunning when another worker has shown signs of life lately."""
+    if record.state != ImportState.UNDOING:
+        return False
+    if not _is_stale(record, now):
+        raise AlreadyRunning(f"“{record.file_name}” is being undone already.")
+    attempts = int(record.report.get("attempts", 0))
+    if attempts >= MAX_ATTEMPTS:
+        error = record.error or "its worker was killed, or ran out of time or memory."
+        record.state = ImportState(record.report["undo"].pop("was"))
+        record.error = f"The undo was given up after {attempts} attempts: {error} What it took back stays so."
+        record.report = {name: value for name, value in record.report.items() if name not in ("alive_at", "attempts")}
+        record.save(update_fields=["state", "error", "report"])
+        return False
+    record.report = {**record.report, "alive_at": now.isoformat(), "attempts": attempts + 1}
+    record.save(update_fields=["report"])
+    return True
+
+
 def _is_stale(record: SpendImport, now: datetime) -> bool:
     alive_at = record.report.get("alive_at")
     return alive_at is None or datetime.fromisoformat(alive_at) + LEASE < now
@@ -192,13 +232,13 @@ class Underway:
 
 
 def finish(underway: Underway, result: ImportReport, rejects: str, note: dict[str, object], now: datetime) -> None:
-    """What came of it. If another worker has finished it, that stands. Drops the file."""
+    """What came of it. If another worker has finished it, that stands. Drops the file, unless it was a dry run."""
     counts = {name: getattr(result, name) for name in _COUNTS}
     SpendImport.objects.filter(pk=underway.id, state=ImportState.RUNNING).update(
         state=ImportState.DONE, finished_at=now, first_day=result.first_day, last_day=result.last_day, error="",
         report={**result.as_json(), **note}, rejects=rejects, done=underway.total, total=underway.total, **counts,
     )  # fmt: skip
-    ImportFile.objects.filter(pk=underway.id).delete()
+    ImportFile.objects.filter(pk=underway.id, spend_import__dry_run=False).delete()
 
 
 _COUNTS = ("rows", "accepted", "unchanged", "corrected", "duplicate", "rejected")
@@ -209,14 +249,17 @@ def fail(import_id: UUID, error: str, now: datetime) -> None:
     SpendImport.objects.filter(pk=import_id, state__in=[ImportState.QUEUED, ImportState.RUNNING]).update(
         state=ImportState.FAILED, error=error, finished_at=now
     )
-    ImportFile.objects.filter(pk=import_id).delete()
+    ImportFile.objects.filter(pk=import_id, spend_import__dry_run=False).delete()
 
 
 def interrupted(import_id: UUID, error: str) -> None:
     """It ended in a way that was not expected; the next worker need not wait to go on with it."""
     record = get(import_id)
     record.report.pop("alive_at", None)
-    SpendImport.objects.filter(pk=import_id, state=ImportState.RUNNING).update(error=error, report=record.report)
+    SpendImport.objects.filter(pk=import_id, state__in=_AT_WORK).update(error=error, report=record.report)
+
+
+_AT_WORK = (ImportState.RUNNING, ImportState.UNDOING)
 
 
 def seen_before(record: SpendImport) -> list[dict[str, str]]:
@@ -239,6 +282,12 @@ def reported_too(record: SpendImport) -> list[dict[str, str]]:
     return [{"id": str(pk), "at": at.isoformat(), "by": by} for pk, at, by in found[:SEEN_BEFORE]]
 
 
+def undos_due(now: datetime) -> list[UUID]:
+    """The imports whose undo waits for a worker, or has lost its own."""
+    waiting = SpendImport.objects.filter(state=ImportState.UNDOING).order_by("pk")
+    return [record.pk for record in waiting.only("state", "report") if _is_stale(record, now)]
+
+
 def due(now: datetime) -> list[UUID]:
     """The imports that wait for a worker, or have lost theirs, oldest first."""
     waiting = SpendImport.objects.filter(state__in=[ImportState.QUEUED, ImportState.RUNNING]).order_by("pk")
@@ -253,11 +302,13 @@ def _is_due(record: SpendImport, now: datetime) -> bool:
 
 def tidy(now: datetime) -> None:
     """Drop what nobody will look at again: files of imports that have ended, old rejected lines of dry runs."""
-    ended = [ImportState.DONE, ImportState.FAILED, ImportState.UNDONE]
-    ImportFile.objects.filter(spend_import__state__in=ended).delete()
+    ended = [ImportState.DONE, ImportState.FAILED, ImportState.UNDOING, ImportState.UNDONE]
     old = Q(created_at__lt=now - KEPT_FOR)
+    files = ImportFile.objects.filter(spend_import__state__in=ended)
+    files.filter(Q(spend_import__dry_run=False) | Q(spend_import__created_at__lt=now - KEPT_FOR)).delete()
     for pk in SpendImport.objects.filter(old, state=ImportState.QUEUED).values_list("pk", flat=True):
         fail(pk, f"No worker has come to it within {KEPT_FOR.days} days. Send the file again.", now)
+        ImportFile.objects.filter(pk=pk).delete()
     SpendImport.objects.filter(old, dry_run=True).exclude(rejects="").update(rejects="")
 
 

@@ -25,6 +25,30 @@ class Noted(NamedTuple):
     reason: str
 
 
+@dataclass(slots=True)
+class Unknown:
+    """A campaign that the file names and that could not be found, and what its rows come to."""
+
+    account: str
+    external_id: str
+    name: str
+    reason: str
+    rows: int = 0
+    sums: dict[str, Decimal] = field(default_factory=dict)
+    """By currency; empty where neither the file nor the options name one."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As kept with the record of the import."""
+        return {
+            "account": self.account,
+            "external_id": shown(self.external_id),
+            "name": shown(self.name),
+            "reason": shown(self.reason),
+            "rows": self.rows,
+            "sums": _texts(self.sums),
+        }
+
+
 class StateFlip(NamedTuple):
     """A campaign's holds before the import and after it."""
 
@@ -51,6 +75,8 @@ class ImportReport:
     """The first `KEPT` of them."""
     flagged: list[Noted] = field(default_factory=list)
     """The first `KEPT` lines whose campaign and day has spend from elsewhere too, taken or not."""
+    unknown: list[Unknown] = field(default_factory=list)
+    """The campaigns that could not be found, those with most rows first."""
     created_brands: list[str] = field(default_factory=list)
     created_campaigns: list[str] = field(default_factory=list)
     changes: list[StateFlip] = field(default_factory=list)
@@ -62,6 +88,10 @@ class ImportReport:
     """Lines such as “Total”, which are no spend."""
     totals_agree: bool | None = None
     """Whether such a line equals the sum of all rows; None when there is nothing to compare."""
+    sums: dict[str, Decimal] = field(default_factory=dict)
+    """By currency, what all rows that could be read add up to: what such a line is compared with."""
+    own_total: Decimal | None = None
+    """Of such lines, the amount nearest to that sum."""
     dry_run: bool = False
     format: Format = Format.PLAIN
     incomplete: bool = False
@@ -87,7 +117,9 @@ class ImportReport:
         return {
             "format": self.format.value,
             "incomplete": self.incomplete,
-            "totals": {code: money.exact_text(total, code) for code, total in sorted(self.totals.items())},
+            "totals": _texts(self.totals),
+            "sums": _texts(self.sums),
+            "own_total": None if self.own_total is None else _text(self.own_total, next(iter(self.sums), "")),
             "total_lines": self.total_lines,
             "totals_agree": self.totals_agree,
             "metrics": self.metrics,
@@ -110,7 +142,17 @@ class ImportReport:
             ],
             "duplicates": _lines(self.duplicates),
             "flagged": _lines(self.flagged),
+            "unknown": [one.as_json() for one in self.unknown[:SHOWN]],
+            "unknown_more": max(len(self.unknown) - SHOWN, 0),
         }
+
+
+def _texts(sums: dict[str, Decimal]) -> dict[str, str]:
+    return {code: _text(total, code) for code, total in sorted(sums.items())}
+
+
+def _text(amount: Decimal, currency: str) -> str:
+    return money.exact_text(amount, currency or "USD")  # two decimals where nobody names a currency
 
 
 def _lines(noted: Iterable[Noted]) -> list[dict[str, object]]:

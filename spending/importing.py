@@ -19,7 +19,7 @@ from django.db import connection
 from budget_system.db import fetch, is_postgres, param, read_date, read_uuid
 from spending.groups import BrandTarget, CampaignTarget, Group
 from spending.import_options import ImportOptions, UnreadableFile
-from spending.import_report import KEPT, ImportReport, Noted, StateFlip
+from spending.import_report import KEPT, ImportReport, Noted, StateFlip, Unknown
 from spending.matching import Labels, Matcher
 from spending.models import Spend, SpendType
 from spending.reports.plain_csv import Report
@@ -32,6 +32,8 @@ from spending.services import Outcome
 MAX_LINES = 500_000
 """More lines than this take more memory than a worker has; such a file is to be split."""
 _CHUNK = 5_000
+_UNKNOWN = 10_000
+"""Of so many campaigns that could not be found it is counted what they come to."""
 
 
 class Intake:
@@ -51,6 +53,7 @@ class Intake:
         self._rejected: dict[int, str] = {}
         self._raw: dict[int, Sequence[str]] = {}
         self._may_sum_up: list[ReportRow] = []
+        self._unknown: dict[tuple[str, str, str], Unknown] = {}
         self._alive = alive
         self._read()
 
@@ -74,8 +77,24 @@ class Intake:
         self.result.rows = tally.rows + tally.rejects - len(summed)
         self.result.total_lines = len(tally.totals) + len(summed)
         self.result.totals_agree = _agree_without(tally, summed) if summed else tally.totals_agree
+        self._note_own_total(tally, summed)
+        self.result.unknown = sorted(self._unknown.values(), key=lambda one: (-one.rows, one.name, one.external_id))
         self.result.format = self.report.format
         self.result.incomplete = bool(self.report.incomplete)
+
+    def _note_own_total(self, tally: Tally, summed: Sequence[ReportRow]) -> None:
+        """The figures that a person compares: what the rows add up to, and what the file says they do."""
+        result = self.result
+        for currency, total in tally.sums.items():
+            result.sums[currency or self._usual_currency()] = total
+        for row in summed:
+            result.sums[row.currency or self._usual_currency()] -= row.cost
+        if summed or tally.totals_off_by is None:
+            return
+        result.own_total = sum(tally.sums.values(), _ZERO) + tally.totals_off_by
+
+    def _usual_currency(self) -> str:
+        return self.options.currency or self._matcher.currency
 
     def _take(self, row: ReportRow) -> None:
         target = self._matcher.found[row.account, row.campaign_id, row.campaign_name]
@@ -108,6 +127,7 @@ class Intake:
     def _add(self, row: ReportRow, target: CampaignTarget | str) -> None:
         if isinstance(target, str):
             self._reject(row.line, target, row.raw)
+            self._note_unknown(row, target)
             return
         brand = target.brand
         if not brand.currency:  # of a brand to be created: that of its first row
@@ -136,6 +156,20 @@ class Intake:
             self._duplicate(row.line, f"the same as line {twin}")
         else:
             group.add(row, fingerprint)
+
+    def _note_unknown(self, row: ReportRow, reason: str) -> None:
+        if self._matcher.is_chosen(row):
+            return
+        label = self._matcher.label_of(row)
+        unknown = self._unknown.get(label)
+        if unknown is None:
+            if len(self._unknown) >= _UNKNOWN:
+                return
+            name = row.campaign_name or ""
+            unknown = self._unknown[label] = Unknown(label[0], label[1], label[2] or name, reason)
+        currency = row.currency or self._usual_currency()
+        unknown.rows += 1
+        unknown.sums[currency] = unknown.sums.get(currency, _ZERO) + row.cost
 
     def _open(self, place: tuple[date, str, str, str | None], group: Group, row: ReportRow) -> None:
         """A new group, unless its key was used above for another campaign or day."""

@@ -11,7 +11,7 @@ from brands.queries import id_or_name
 from budget_system.errors import Refused
 from campaigns.models import Campaign, Platform
 from spending.groups import BrandTarget, CampaignTarget
-from spending.import_options import ImportOptions
+from spending.import_options import Choice, ImportOptions
 from spending.reports.rows import ReportRow
 
 
@@ -43,9 +43,10 @@ class Matcher:
         self._brands: dict[UUID, BrandTarget] = {}
         self._new_brands: dict[str, BrandTarget] = {}
         self._accounts: dict[str, BrandTarget | str] = {}
-        self._targets: dict[tuple[object, str, str], CampaignTarget] = {}
+        self._targets: dict[tuple[object, ...], CampaignTarget] = {}
         self.found: dict[tuple[str | None, str | None, str | None], CampaignTarget | str] = {}
         """The target of each label seen, or why there is none."""
+        self._chosen = {choice.label: choice for choice in options.mapping}
         if options.brand_id is not None or options.brand_name:
             self._brand = self._stated_brand()
 
@@ -60,6 +61,21 @@ class Matcher:
         known = self._known(labels)
         for label in sorted(labels, key=lambda label: tuple(part or "" for part in label)):
             self.found[label] = self._match(label, known)
+
+    @property
+    def currency(self) -> str:
+        """That of the brand whose rows all are; empty if none was stated."""
+        return self._brand.currency if self._brand else ""
+
+    def label_of(self, row: ReportRow | Labels) -> tuple[str, str, str]:
+        """How a person's choice names the campaign of this row."""
+        account = folded(row.account) if self._by_account else ""
+        external_id = row.campaign_id or ""
+        return account, external_id, "" if external_id else folded(row.campaign_name)
+
+    def is_chosen(self, row: ReportRow) -> bool:
+        """Whether a person has said whose this row is, or that it is to be left out."""
+        return bool(self._chosen) and self.label_of(row) in self._chosen
 
     def brand_ids(self) -> list[UUID]:
         """The brands in the database whose rows these are, or may be."""
@@ -143,6 +159,8 @@ class Matcher:
         return known
 
     def _match(self, label: Labels, known: dict[tuple[str, str], list[_Known]]) -> CampaignTarget | str:
+        if self._chosen and (choice := self._chosen.get(self.label_of(label))) is not None:
+            return self._as_chosen(choice, folded(label.campaign_name))
         brand = self._brand_of(label)
         if isinstance(brand, str):
             return brand
@@ -164,17 +182,47 @@ class Matcher:
         key = (brand, external_id, "" if external_id else name)
         return self._targets.setdefault(key, CampaignTarget(brand, None, name or external_id, external_id))
 
+    def _as_chosen(self, choice: Choice, name: str) -> CampaignTarget | str:
+        if choice.campaign_id is not None:
+            return self._chosen_campaign(choice, choice.campaign_id)
+        if choice.brand_id is None:
+            return "left out, as was chosen"
+        brand = self._visible().current().filter(pk=choice.brand_id).first()
+        if brand is None:
+            return "the brand that was chosen is not there any more: choose again"
+        key = ("new", brand.pk, *choice.label)
+        # A run before this one, which was interrupted, may have created it.
+        own = Q(external_id=choice.external_id) if choice.external_id else Q(name=choice.name)
+        made = Campaign.objects.current().filter(own, brand=brand).order_by("pk")
+        standing = made.values_list("pk", "name", "external_id").first()
+        pk, made_name, external_id = standing or (None, name or choice.external_id, choice.external_id)
+        target = CampaignTarget(self._target_of_brand(brand), pk, made_name, external_id)
+        return self._targets.setdefault(key, target)
+
+    def _chosen_campaign(self, choice: Choice, campaign_id: UUID) -> CampaignTarget | str:
+        campaigns = Campaign.objects.current().filter(pk=campaign_id, brand__in=self._visible().current())
+        campaign = campaigns.select_related("brand").first()
+        if campaign is None:
+            return "the campaign that was chosen is not there any more: choose again"
+        is_its_id = campaign.external_id == choice.external_id or (choice.remember and not campaign.external_id)
+        brand = self._target_of_brand(campaign.brand)
+        return self._existing_target(
+            brand, campaign.pk, campaign.name, campaign.external_id, "" if is_its_id else choice.external_id
+        )
+
     def _platform_words(self) -> str:
         return f"{Platform(self._options.platform).label} " if self._options.platform else ""
 
     def _existing(self, campaign: _Known, stated_id: str) -> CampaignTarget:
-        key = (campaign.pk, stated_id, "")
-        if key not in self._targets:
-            if campaign.brand_id not in self._brands:
-                self._target_of_brand(Brand.objects.get(pk=campaign.brand_id))
-            brand = self._brands[campaign.brand_id]
-            self._targets[key] = CampaignTarget(brand, campaign.pk, campaign.name, campaign.external_id, stated_id)
-        return self._targets[key]
+        if campaign.brand_id not in self._brands:
+            self._target_of_brand(Brand.objects.get(pk=campaign.brand_id))
+        brand = self._brands[campaign.brand_id]
+        return self._existing_target(brand, campaign.pk, campaign.name, campaign.external_id, stated_id)
+
+    def _existing_target(
+        self, brand: BrandTarget, pk: UUID, name: str, external_id: str, stated_id: str
+    ) -> CampaignTarget:
+        return self._targets.setdefault((pk, stated_id, ""), CampaignTarget(brand, pk, name, external_id, stated_id))
 
 
 def folded(name: str | None) -> str:

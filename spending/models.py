@@ -21,6 +21,7 @@ class ImportState(models.TextChoices):
     RUNNING = "RUNNING", "Under way"
     DONE = "DONE", "Done"
     FAILED = "FAILED", "Could not be read"
+    UNDOING = "UNDOING", "Being undone"
     UNDONE = "UNDONE", "Undone"
 
 
@@ -39,6 +40,9 @@ class SpendImport(models.Model):
     source = models.CharField(max_length=60, blank=True, default="", help_text="As its spends carry it.")
     options = models.JSONField(default=dict, help_text="What was said of the file.")
     dry_run = models.BooleanField(default=False, help_text="It shows what would happen, and changed nothing.")
+    follows = models.OneToOneField(
+        "self", models.PROTECT, null=True, related_name="followed_by", help_text="The dry run that it was made from."
+    )
     state = models.CharField(max_length=10, choices=ImportState.choices, default=ImportState.QUEUED)
     brands = models.ManyToManyField(Brand, related_name="spend_imports", help_text="Whose spend it holds.")
     done = models.PositiveIntegerField(default=0, help_text="Spends handled so far.")
@@ -79,7 +83,10 @@ class SpendImport(models.Model):
 
 
 class ImportFile(models.Model):
-    """The bytes of a file that waits for a worker, in the database so that any worker can read them; then deleted."""
+    """The bytes of a file that waits for a worker, in the database so that any worker can read them; then deleted.
+
+    Those of a dry run stay for some days, so that it can be confirmed without sending the file again.
+    """
 
     spend_import = models.OneToOneField(SpendImport, models.CASCADE, primary_key=True, related_name="file")
     content = models.BinaryField()

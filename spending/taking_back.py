@@ -1,7 +1,7 @@
 """Taking an import back: what it recorded is voided, what it corrected is what it was before. No transactions here.
 
 A spend's states in order are its revisions and then the spend itself, each with the import that gave it. The state to
-go back to is the latest one that neither this import nor another that was undone has given.
+go back to is the latest one that neither this import nor another that was undone, or is being undone, has given.
 """
 
 from collections.abc import Sequence
@@ -56,6 +56,7 @@ def _former(spend_ids: Sequence[UUID], spend_import_id: UUID) -> dict[UUID, Spen
     """For each spend the state to go back to; those are missing of which there would be nothing without imports."""
     revisions = list(SpendRevision.objects.filter(spend__in=spend_ids).order_by("version"))
     imports = {revision.spend_import_id for revision in revisions if revision.spend_import_id is not None}
-    undone = set(SpendImport.objects.filter(pk__in=imports, state=ImportState.UNDONE).values_list("pk", flat=True))
+    taken_back = SpendImport.objects.filter(pk__in=imports, state__in=[ImportState.UNDOING, ImportState.UNDONE])
+    undone = set(taken_back.values_list("pk", flat=True))
     gone = undone | {spend_import_id}
     return {revision.spend_id: revision for revision in revisions if revision.spend_import_id not in gone}

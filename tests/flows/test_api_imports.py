@@ -1,6 +1,6 @@
 """Report files through the API: what an account manager sends, and what becomes of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from brands.models import Brand
 from budget_system import clock
 from enforcement import imports
 from spending.models import Spend, SpendImport
-from tasks.import_tasks import pick_up_imports_task, run_import_task
+from tasks.import_tasks import pick_up_imports_task, run_import_task, undo_import_task
 from tests.integration.api_client import Api, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -119,10 +119,32 @@ def test_an_import_is_not_lost_with_the_broker(api: Api, brand: Any, monkeypatch
     with mock.patch.object(run_import_task, "apply_async", side_effect=OperationalError("no broker")):
         waiting = send(api, REPORT, status=202, brand=brand["id"])
 
-    with mock.patch.object(run_import_task, "apply_async", side_effect=lambda args, **_: run_import_task(*args)):
+    with (
+        mock.patch.object(run_import_task, "apply_async", side_effect=lambda args, **_: run_import_task(*args)),
+        time_machine.travel(NOON + timedelta(minutes=1), tick=True),
+    ):
         pick_up_imports_task()
 
     assert api.get(f"imports/{waiting['id']}/")["state"] == "DONE"
+
+
+def test_a_large_undo_is_left_to_a_worker_and_gone_on_with(
+    api: Api, brand: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "UNDONE_AT_ONCE", 1)
+    done = send(api, REPORT, brand=brand["id"], create_campaigns="true")
+    with mock.patch.object(undo_import_task, "apply_async", side_effect=OperationalError("no broker")):
+        waiting = api.post(f"imports/{done['id']}/undo", {"reason": "Wrong brand"}, status=202)
+    standing = api.get("spends/")["count"]
+
+    with mock.patch.object(undo_import_task, "apply_async", side_effect=lambda args, **_: undo_import_task(*args)):
+        pick_up_imports_task()
+
+    assert (waiting["state"], waiting["undo_reason"], standing) == ("UNDOING", "Wrong brand", 2)
+    undone = api.get(f"imports/{done['id']}/")
+    assert (undone["state"], undone["undo"]["voided"], undone["undo"]["done"]) == ("UNDONE", 2, 2)
+    assert api.get("spends/")["count"] == 0
+    api.post(f"imports/{done['id']}/undo", {"reason": "Again"}, status=409)
 
 
 def test_the_same_request_sent_twice_is_one_import(api: Api, brand: Any) -> None:

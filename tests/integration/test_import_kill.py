@@ -12,7 +12,7 @@ from django.db import connection
 
 from budget_system import clock
 from enforcement import books
-from enforcement.imports import run_import, start_import, undo_import
+from enforcement.imports import run_import, run_undo, start_import, undo_import
 from spending import import_records
 from spending.import_options import ImportOptions
 from spending.models import ImportState, PeriodKind, Spend, SpendImport
@@ -95,8 +95,11 @@ def test_a_killed_undo_is_gone_on_with(waiting: SpendImport) -> None:
     left = Spend.objects.filter(voided_at=None).count()
     drift = books.check(clock.now()).differences
 
-    record = undo_import(waiting.pk, reason="Wrong", actor=ACTOR, now=clock.now())
+    later = clock.now() + 2 * import_records.LEASE
+    due = import_records.undos_due(later)
+    record = run_undo(waiting.pk, clock=lambda: later)
 
+    assert due == [waiting.pk]
     assert process.returncode == -signal.SIGKILL
     assert (left > 0, drift) == (True, 0)
     assert record.state == ImportState.UNDONE
