@@ -6,14 +6,13 @@ checks the version, writes, and evaluates in a transaction of its own; what it r
 Its lists, pages, actions, choices and searches all begin at `get_queryset`: who sees what is decided there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.exceptions import DisallowedModelAdminLookup
-from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models import Field, Q
@@ -24,9 +23,11 @@ from django.utils.safestring import SafeString
 
 from access.callers import Caller, caller_of
 from budget_system import clock
+from budget_system.admin.columns import columns_context, remember_columns
 from budget_system.admin.forms import AmountField, UseCaseForm
+from budget_system.admin.lists import BoundedPaginator, Page
 from budget_system.admin.show import campaign_label, limit
-from budget_system.admin.ui import ChangeList, ModelAdmin
+from budget_system.admin.ui import ModelAdmin
 from budget_system.errors import Refused
 from budget_system.fields import MoneyField
 from campaigns.models import Campaign
@@ -47,28 +48,6 @@ class Panel(NamedTuple):
 
     title: str
     content: SafeString
-
-
-class Page(ChangeList):
-    """One page of a list: its figures are fetched for its rows only, in as many queries for one row as for fifty."""
-
-    def get_filters(self, request: HttpRequest) -> Any:
-        if any("\x00" in value for values in self.filter_params.values() for value in values):
-            raise IncorrectLookupParameters("PostgreSQL cannot compare with NUL.")
-        try:
-            return super().get_filters(request)
-        except DisallowedModelAdminLookup as error:
-            raise IncorrectLookupParameters(str(error)) from error
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        # Keys first: to skip to a far page, the joins of all the rows before it are not needed.
-        keys = list(self.result_list.select_related(None).values_list("pk", flat=True))
-        found = {row.pk: row for row in self.apply_select_related(self.root_queryset.filter(pk__in=keys))}
-        rows = [found[key] for key in keys if key in found]
-        admin_of_rows: Any = self.model_admin
-        admin_of_rows.dress(rows, clock.now())
-        self.result_list = rows
 
 
 class OwnTransactions(admin.ModelAdmin[M]):
@@ -96,6 +75,9 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
     list_max_show_all = 50
     list_disable_select_all = True
     list_filter_submit = True
+    paginator = BoundedPaginator
+    change_list_template = "budget/change_list.html"
+    list_before_template = "budget/list_tools.html"
     compressed_fields = True
     warn_unsaved_form = True
     change_form_outer_before_template = "budget/panels_above.html"
@@ -104,6 +86,10 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
     adds_several = True
     empty_text = "Nothing here yet."
     """What an empty list says, with the next step."""
+    essentials: Sequence[str] = ()
+    """The columns that a small screen shows, if they are not all."""
+    orderings: Mapping[str, Callable[[datetime], Any]] = {}
+    """Columns that are sorted by what has to be worked out at a moment: an expression of it."""
     campaign_path: str | None = None
     """Where a search by campaign looks: the path to it, resolved first so that a large table is read by its index."""
     other_search: Sequence[str] = ()
@@ -151,8 +137,14 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
         """Whether Django's permission to change this model was given to the user."""
         return super().has_change_permission(request)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Page]:
         return Page
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        chosen = remember_columns(self, request)
+        if chosen is not None:
+            return chosen
+        return super().changelist_view(request, {**(extra_context or {}), **columns_context(self, request)})
 
     def dress(self, rows: list[M], now: datetime) -> None:
         """Fetch what the columns of these rows show."""

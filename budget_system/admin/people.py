@@ -17,7 +17,8 @@ from access.roles import Role
 from access.services import join, leave
 from budget_system import clock
 from budget_system.admin import show
-from budget_system.admin.base import Page, actor_of, note, noted
+from budget_system.admin.base import actor_of, note, noted
+from budget_system.admin.lists import Page
 from budget_system.admin.ui import Checkboxes, TabularInline
 
 if TYPE_CHECKING:

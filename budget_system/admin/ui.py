@@ -1,5 +1,6 @@
 """What we take from django-unfold, with types. It ships none, so the checker sees Django's classes in their place."""
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,16 +39,28 @@ if TYPE_CHECKING:
     Switch = forms.CheckboxInput
     INPUT_CLASSES: list[str]
 
+    ROW_CLASSES: list[str]
+    LINK_CLASSES: list[str]
+    CELL_CHECKBOX_CLASSES: list[str]
+    CHECKBOX_CLASSES: str
+
     class ActionVariant(Enum):
         DEFAULT = "default"
         DANGER = "danger"
 
+    def result_headers(changelist: Any) -> Iterator[dict[str, Any]]: ...
+    def display_for_field(value: object, field: object, empty: str) -> str: ...
+    def display_for_value(value: object, empty: str, boolean: bool) -> str: ...
+
 else:
-    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.admin import ModelAdmin, TabularInline, checkbox
     from unfold.contrib.filters.admin import AutocompleteSelectFilter as _AutocompleteSelectFilter
     from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
     from unfold.enums import ActionVariant
     from unfold.forms import PaginationInlineFormSet as InlineFormSet
+    from unfold.templatetags.unfold_list import CHECKBOX_CLASSES as CELL_CHECKBOX_CLASSES
+    from unfold.templatetags.unfold_list import LINK_CLASSES, ROW_CLASSES, result_headers
+    from unfold.utils import display_for_field, display_for_value
     from unfold.views import ChangeList
     from unfold.widgets import INPUT_CLASSES
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Checkboxes
@@ -57,6 +70,8 @@ else:
     from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
     from unfold.widgets import UnfoldBooleanSwitchWidget as Switch
+
+    CHECKBOX_CLASSES = checkbox.attrs["class"]
 
 
 class AutocompleteSelectFilter(_AutocompleteSelectFilter):
@@ -71,7 +86,11 @@ class AutocompleteSelectFilter(_AutocompleteSelectFilter):
 
 
 __all__ = [
+    "CELL_CHECKBOX_CLASSES",
+    "CHECKBOX_CLASSES",
     "INPUT_CLASSES",
+    "LINK_CLASSES",
+    "ROW_CLASSES",
     "ActionVariant",
     "AutocompleteSelectFilter",
     "ChangeList",
@@ -88,4 +107,7 @@ __all__ = [
     "TabularInline",
     "TextInput",
     "Textarea",
+    "display_for_field",
+    "display_for_value",
+    "result_headers",
 ]

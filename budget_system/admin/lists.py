@@ -1,0 +1,266 @@
+"""Lists of many rows: a page of one costs as much with a million rows as with fifty.
+
+Only the rows of the page are fetched and dressed; counting ends at `MOST_COUNTED`; shares of budgets are looked up by
+key, each brand by its own calendar; a row is put together here, not by templates.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache, cached_property
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.utils import lookup_field
+from django.core.paginator import Paginator
+from django.db import models
+from django.db.models import Case, ExpressionWrapper, F, FloatField, OuterRef, Subquery, Value, When
+from django.db.models.functions import Cast, Coalesce
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from brands.models import Brand
+from brands.periods import local_date, month_start
+from brands.services import zone
+from budget_system import clock
+from budget_system.admin.ui import (
+    CELL_CHECKBOX_CLASSES,
+    CHECKBOX_CLASSES,
+    LINK_CLASSES,
+    ROW_CLASSES,
+    ChangeList,
+    display_for_field,
+    display_for_value,
+    result_headers,
+)
+from campaigns.models import Campaign
+from enforcement.pace import LEAST_SHARE, is_over, passed_share, ratio
+from enforcement.snapshots import zones_in_use
+from scheduling.windows import week_from_text
+from spending.models import BudgetPeriod, PeriodKind
+
+MOST_COUNTED = 100_000
+"""Rows are counted up to here: “more than 100,000” is known at once, and nobody turns 2,000 pages."""
+
+
+# --- Each brand by its own calendar ----------------------------------------------------------------------------------
+
+
+class LocalDay(NamedTuple):
+    """A date that it is now somewhere, and the zones of brands in which it is."""
+
+    day: date
+    zones: list[str]
+
+
+def local_days(now: datetime) -> list[LocalDay]:
+    """The two or three dates that it is now, the one with the most zones first."""
+    zones: dict[date, list[str]] = {}
+    for name in sorted(zones_in_use()):
+        zones.setdefault(local_date(zone(name), now), []).append(name)
+    return sorted((LocalDay(day, names) for day, names in zones.items()), key=lambda one: -len(one.zones))
+
+
+class _LimitlessLast(ExpressionWrapper[Case]):
+    """Sorts what has no budget behind the rest, whichever way the rest goes."""
+
+    def asc(self, **kwargs: Any) -> Any:
+        return super().asc(**{"nulls_last": True, **kwargs})
+
+    def desc(self, **kwargs: Any) -> Any:
+        return super().desc(**{"nulls_last": True, **kwargs})
+
+
+USED_UP = 1e9
+"""The share that is used of a budget of 0."""
+
+
+def share_used(things: type[models.Model], kind: PeriodKind, now: datetime) -> _LimitlessLast:
+    """The share of the present daily or monthly budget that is used, in SQL, for sorting and for filters.
+
+    Things without a budget have none (NULL). Only for the others their period is looked up, by its unique key.
+    """
+    budget = "daily_budget" if kind == PeriodKind.DAY else "monthly_budget"
+    zone_path = "timezone" if things is Brand else "brand__timezone"
+    zones: dict[date, list[str]] = {}
+    for day, names in local_days(now):
+        zones.setdefault(day if kind == PeriodKind.DAY else month_start(day), []).extend(names)
+    starts = list(zones)
+    lookups = [
+        When(**{f"{zone_path}__in": zones[start]}, then=_used(kind, start)) for start in starts[1:]
+    ]  # the zones of most brands need not be named
+    used = Case(*lookups, default=_used(kind, starts[0])) if starts else Value(0.0)
+    return _LimitlessLast(
+        Case(
+            When(**{budget: None}, then=Value(None)),
+            When(**{budget: 0}, then=Value(USED_UP)),
+            default=Coalesce(used, Value(0.0)) / Cast(F(budget), FloatField()),
+            output_field=FloatField(),
+        ),
+        output_field=FloatField(),
+    )
+
+
+def _used(kind: PeriodKind, start: date) -> Subquery:
+    period = BudgetPeriod.objects.filter(scope_id=OuterRef("pk"), kind=kind, starts_on=start).order_by()
+    return Subquery(period.values_list(Cast(F("used"), FloatField())), output_field=FloatField())
+
+
+def over_pace(queryset: models.QuerySet[Any], now: datetime) -> models.QuerySet[Any]:
+    """Those whose daily budget is used faster than their open day goes by. SQL narrows, enforcement.pace decides.
+
+    A brand's day is open whenever one of its campaigns may run.
+    """
+    share = share_used(queryset.model, PeriodKind.DAY, now)
+    likely = queryset.annotate(share=share).filter(share__gte=LEAST_SHARE).order_by()
+    passed = cache(lambda weeks, name: passed_share(map(week_from_text, weeks), zone(name), now))
+    if queryset.model is Brand:
+        weeks: dict[UUID, set[str]] = {}
+        drawn = Campaign.objects.current().filter(brand__in=likely.values("pk")).order_by()
+        for pk, week in drawn.values_list("brand_id", "week").distinct():
+            weeks.setdefault(pk, set()).add(week)
+        rows = [
+            (pk, used, frozenset(weeks.get(pk, ("",))), name)
+            for pk, used, name in likely.values_list("pk", "share", "timezone")
+        ]
+    else:
+        found = likely.values_list("pk", "share", "week", "brand__timezone")
+        rows = [(pk, used, frozenset((week,)), name) for pk, used, week, name in found]
+    return queryset.filter(pk__in=[pk for pk, used, week, name in rows if is_over(used, passed(week, str(name)))])
+
+
+def pace_of(campaign: Campaign, used: Decimal, now: datetime) -> float | None:
+    """How many times as fast as its day a campaign spends, if that is well too fast; else None."""
+    if not campaign.daily_budget:
+        return None
+    share = float(used / campaign.daily_budget)
+    passed = passed_share([week_from_text(campaign.week)], campaign.brand.zone, now)
+    return ratio(share, passed) if is_over(share, passed) else None
+
+
+# --- Pages of a list -------------------------------------------------------------------------------------------------
+
+
+class BoundedPaginator(Paginator[Any]):
+    """Counts to `MOST_COUNTED` and no further."""
+
+    template_name = "budget/pagination.html"
+
+    @cached_property
+    def counted(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by().values("pk")[: MOST_COUNTED + 1].count())
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.counted, MOST_COUNTED)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are rows that were not counted."""
+        return self.counted > MOST_COUNTED
+
+
+class Page(ChangeList):
+    """One page of a list: its figures are fetched for its rows only, in as many queries for one row as for fifty."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        if any("\x00" in value for values in self.filter_params.values() for value in values):
+            raise IncorrectLookupParameters("PostgreSQL cannot compare with NUL.")
+        try:
+            return super().get_filters(request)
+        except DisallowedModelAdminLookup as error:
+            raise IncorrectLookupParameters(str(error)) from error
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """Some columns are sorted by what has to be worked out at this moment."""
+        admin_of_rows: Any = self.model_admin
+        worked_out = getattr(admin_of_rows, "orderings", {}).get(field_name)
+        return super().get_ordering_field(field_name) if worked_out is None else worked_out(clock.now())
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # Keys first: to skip to a far page, the joins of all the rows before it are not needed.
+        keys = list(self.result_list.select_related(None).values_list("pk", flat=True))
+        found = {row.pk: row for row in self.apply_select_related(self.root_queryset.filter(pk__in=keys))}
+        rows = [found[key] for key in keys if key in found]
+        admin_of_rows: Any = self.model_admin
+        admin_of_rows.dress(rows, clock.now())
+        self.result_list = rows
+
+    def rendered(self) -> dict[str, Any]:
+        """The headers and the rows, for the template.
+
+        The theme works out all headers anew for each row and renders templates for checkboxes: with fifty rows that is
+        more than half of a page's time.
+        """
+        headers = list(result_headers(self))
+        titles = [header["text"] for header in headers]
+        return {
+            "headers": headers,
+            "sorted": sum(1 for header in headers if header.get("sorted")),
+            "rows": format_html_join(
+                "", _ROW, ((_STRIPES[number % 2], _row(self, row, titles)) for number, row in enumerate(self.rows))
+            ),
+        }
+
+    @property
+    def rows(self) -> list[Any]:
+        return list(self.result_list)
+
+
+# --- Rows ------------------------------------------------------------------------------------------------------------
+
+
+_ROW = (
+    '<tbody class="block relative lg:table-row-group {}"><tr class="data-row block border border-base-200 mb-3 relative'
+    ' rounded-default lg:table-row lg:border-none lg:mb-0 lg:rounded-none dark:border-base-800">{}</tr></tbody>'
+)
+_STRIPES = ("", "bg-base-50 dark:bg-white/[.02]")
+_CELL = "field-{} " + " ".join(name for name in ROW_CLASSES if name not in ("h-[45px]", "overflow-hidden"))
+
+
+def _row(changelist: Any, row: models.Model, titles: Sequence[str]) -> SafeString:
+    return format_html_join("", "{}", ((cell,) for cell in _cells(changelist, row, titles)))
+
+
+def _cells(changelist: Any, row: models.Model, titles: Sequence[str]) -> Iterable[SafeString]:
+    model_admin = changelist.model_admin
+    links = changelist.list_display_links
+    linked = False
+    for name, title in zip(changelist.list_display, titles, strict=True):
+        if name == "action_checkbox":
+            yield _checkbox(row)
+            continue
+        shown = _value(model_admin, row, name)
+        if links is not None and (name in links or not (links or linked)):
+            linked = True
+            url = add_preserved_filters(
+                {"preserved_filters": changelist.preserved_filters, "opts": changelist.opts},
+                changelist.url_for_result(row),
+            )
+            opener = format_html(' data-popup-opener="{}"', row.pk) if changelist.is_popup else ""
+            shown = format_html('<a href="{}" class="{}"{}>{}</a>', url, " ".join(LINK_CLASSES), opener, shown)
+            yield format_html('<th scope="row" class="{}" data-label="{}">{}</th>', _CELL.format(name), title, shown)
+        else:
+            yield format_html('<td class="{}" data-label="{}">{}</td>', _CELL.format(name), title, shown)
+
+
+def _value(model_admin: Any, row: models.Model, name: str) -> object:
+    field, attribute, value = lookup_field(name, row, model_admin)
+    empty = model_admin.get_empty_value_display()
+    if field is None or field.auto_created:
+        return display_for_value(value, empty, getattr(attribute, "boolean", False))
+    return display_for_field(value, field, empty)
+
+
+def _checkbox(row: models.Model) -> SafeString:
+    return format_html(
+        '<td class="{}" data-label="Select"><input type="checkbox" name="_selected_action" value="{}"'
+        ' class="{}" aria-label="Select {}"></td>',
+        " ".join(CELL_CHECKBOX_CLASSES), row.pk, CHECKBOX_CLASSES, row,
+    )  # fmt: skip
