@@ -63,7 +63,7 @@ class Resource(GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """No write has parameters: one that is there, such as ?dry_run=true, would be thought to have been heeded."""
         super().initial(request, *args, **kwargs)
-        if request.method not in SAFE_METHODS:
+        if request.method not in SAFE_METHODS and self.action is not None:
             self.allow_parameters()
 
     @property
