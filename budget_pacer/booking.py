@@ -6,8 +6,7 @@ in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from budget_pacer import breaker as breakers
 from budget_pacer.breaker import Breaker
@@ -28,8 +27,7 @@ _OPEN = CircuitBreakerState.OPEN
 _ALWAYS_OPEN_S: Final = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a result brought, besides its cost."""
 
     impressions: float = 0.0
@@ -42,7 +40,6 @@ def opened(state: ChannelState, plan: Plan, day: Day, config: PacerConfig) -> Ch
     """The channel at the beginning of another day: its original budget, nothing counted. Breaker and performance go on;
     pace issues were the other day's."""
     return state._replace(
-        day=day.date.toordinal(),
         plan=plan,
         limits=limits_of(state.original, plan, day, config),
         meter=new_meter(len(day.slots)),
@@ -166,7 +163,6 @@ def _after(
     return ChannelState(
         state.strategy,
         state.original,
-        state.day,
         state.plan,
         limits,
         meter,

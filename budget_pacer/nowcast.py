@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from math import cos, exp, log, pi
 from typing import Final, NamedTuple
 
-TEMPER: Final = 0.02
-"""Opportunities come in bursts: each counts as so much of an independent one for telling shapes apart."""
+EFFECTIVE_COUNT: Final = 120.0
+"""Opportunities come in bursts, and hours drift: for telling shapes apart a day says no more than so many independent
+opportunities would."""
 LEVEL_PRIOR: Final = 0.04
 """The forecast of the day's volume weighs as much as this share of a day of traffic."""
 FADE_TRAFFIC: Final = 0.45
@@ -29,13 +30,8 @@ def _bump(peak_hour: float, depth: float) -> tuple[float, ...]:
 
 
 LIBRARY: Final[tuple[tuple[Shape, float], ...]] = (
-    # shape, prior weight: flat, day, afternoon, evening, strong day, strong evening
-    (_bump(13, 0.0), 0.15),
-    (_bump(13, 0.6), 0.2),
-    (_bump(16, 0.6), 0.2),
-    (_bump(19, 0.6), 0.2),
-    (_bump(13.5, 0.9), 0.15),
-    (_bump(19, 0.9), 0.1),
+    (_bump(13, 0.0), 0.1),
+    *((_bump(peak, depth), 0.9 / 12) for peak in (10, 12, 14, 16, 18, 20) for depth in (0.4, 0.8)),
 )
 """Generic days, which say only that nights are quieter; own history outweighs them as soon as there is some."""
 _OWN: Final = 0.7
@@ -67,8 +63,10 @@ def shapes_of(own: Shape | None, hours: Sequence[int], open_s: Sequence[int]) ->
     return Shapes(tuple(shares), tuple(log_priors))
 
 
-def blend(shapes: Shapes, counts: Sequence[float], slot: int, part: float) -> list[float]:
-    """The posterior mean of the shapes, given the counts of the slots up to `slot`, of which `part` has passed."""
+def blend(shapes: Shapes, counts: Sequence[float], slot: int, part: float, volume: float) -> list[float]:
+    """The posterior mean of the shapes, given the counts of the slots up to `slot`, of which `part` has passed, on
+    a day of about `volume` opportunities."""
+    temper = min(1.0, EFFECTIVE_COUNT / max(volume, 1.0))
     scores = []
     for share, log_prior in zip(shapes.shares, shapes.log_priors, strict=True):
         passed = [*share[:slot], share[slot] * part]
@@ -77,7 +75,7 @@ def blend(shapes: Shapes, counts: Sequence[float], slot: int, part: float) -> li
         if total > 0:
             for count, expected in zip(counts, passed, strict=False):
                 if count > 0 and expected > 0:
-                    score += TEMPER * count * log(expected / total)
+                    score += temper * count * log(expected / total)
         scores.append(score)
     if not scores:
         return [0.0] * len(counts)

@@ -149,7 +149,7 @@ class BudgetPacer:
         """Over what is learned; what is decided on is in the store."""
         self._histories: dict[tuple[str, str], History] = {}
         self._steerings: dict[tuple[str, str], Steering] = {}
-        self._days: dict[str, tuple[str, OpenWeek | None, Day]] = {}
+        self._days: dict[str, tuple[tuple[str, OpenWeek | None], Day]] = {}
         self._pending: dict[tuple[str, str], dict[AlertType, PacingAlert]] = {}
         self._reallocations: dict[str, Reallocation] = {}
         self._channels = self._known_channels()
@@ -187,21 +187,28 @@ class BudgetPacer:
     def _try_set_campaign(self, campaign_id: str, zone: str, week: OpenWeek | None, unit: int) -> bool:
         state = self.store.load(campaign_id)
         if state is None:
-            return self.store.swap(campaign_id, None, CampaignState(zone, week, unit, {}))
+            return self.store.swap(campaign_id, None, CampaignState(zone, week, unit, {}, 0))
         at_s = self._now_s()
-        day = self._day(campaign_id, zone, week, at_s)
-        new = state._replace(zone=zone, week=week, unit=unit)
-        channels = {name: self._replanned(campaign_id, name, channel, day) for name, channel in state.channels.items()}
-        return self.store.swap(campaign_id, state, new._replace(channels=channels))
+        found = self._today(campaign_id, at_s)  # under the old calendar first: a former day's spend must not be kept
+        state = state if found is None else found[0]
+        day = day_at(ZoneInfo(zone), week, at_s)
+        ordinal = day.date.toordinal()
+        channels = {
+            name: self._replanned(campaign_id, name, channel, day, same_day=state.day == ordinal)
+            for name, channel in state.channels.items()
+        }
+        return self.store.swap(campaign_id, state, CampaignState(zone, week, unit, channels, ordinal, state.stopped))
 
-    def _replanned(self, campaign_id: str, name: str, channel: ChannelState, day: Day) -> ChannelState:
+    def _replanned(
+        self, campaign_id: str, name: str, channel: ChannelState, day: Day, *, same_day: bool
+    ) -> ChannelState:
         """Another calendar: where the slots are the same what was counted stays, by slot too."""
         plan = self._plan(campaign_id, name, channel.strategy, day)
         meter = channel.meter
-        if channel.day != day.date.toordinal() or len(meter.by_slot) != len(day.slots):
+        if not same_day or len(meter.by_slot) != len(day.slots):
             meter = new_meter(len(day.slots))._replace(spent=meter.spent, held=meter.held)
         limits = limits_of(channel.limits.budget, plan, day, self.config)
-        return channel._replace(day=day.date.toordinal(), plan=plan, limits=limits, meter=meter)
+        return channel._replace(plan=plan, limits=limits, meter=meter)
 
     def _relimited(self, state: CampaignState, day: Day) -> CampaignState:
         return state._replace(
@@ -238,7 +245,7 @@ class BudgetPacer:
             limits = limits_of(budget, plan, day, self.config)
             known = state.channels.get(name)
             if known is None:
-                new = ChannelState(strategy, budget, day.date.toordinal(), plan, limits, new_meter(len(day.slots)))
+                new = ChannelState(strategy, budget, plan, limits, new_meter(len(day.slots)))
             else:
                 new = known._replace(strategy=strategy, original=budget, plan=plan, limits=limits)
             forecasts = self._forecasts(campaign_id, name, day)
@@ -423,7 +430,7 @@ class BudgetPacer:
             if reason is not None:
                 return Reservation(new_id, False, reason, amount)
             lapses_at_s = at_s + self.config.reservation_ttl_s
-            hold = Hold(new_id, campaign_id, name, micros, known.day, slot, lapses_at_s)
+            hold = Hold(new_id, campaign_id, name, micros, state.day, slot, lapses_at_s)
             new = booking.held(known, slot, micros, at_s, self.config)
             if self.store.swap(campaign_id, state, _put(state, name, new), (hold,)):
                 return Reservation(new_id, True, GRANTED, amount)
@@ -499,7 +506,7 @@ class BudgetPacer:
             state, day = found
             known = state.channels[hold.channel]
             # A reservation of a former day is closed, but counts no more: that day's meter is gone.
-            new = state if known.day != hold.day else _put(state, hold.channel, change(known, day, at_s))
+            new = state if state.day != hold.day else _put(state, hold.channel, change(known, day, at_s))
             if self.store.swap(hold.campaign_id, state, new, (closed,)):
                 if new is not state:
                     after = new.channels[hold.channel]
@@ -752,31 +759,25 @@ class BudgetPacer:
     def _now_s(self) -> float:
         return self._clock().timestamp()
 
-    def _day(self, campaign_id: str, zone: str, week: OpenWeek | None, at_s: float) -> Day:
-        known = self._days.get(campaign_id)
-        if known is not None and known[2].start <= at_s < known[2].end and known[1] is week and known[0] == zone:
-            return known[2]
-        day = day_at(ZoneInfo(zone), week, at_s)
-        self._days[campaign_id] = (zone, week, day)
-        return day
-
     def _today(self, campaign_id: str, at_s: float) -> tuple[CampaignState, Day] | None:
         """The state, rolled into today where it was another day's; None when the campaign has none."""
         for _ in range(_TRIES):
             state = self.store.load(campaign_id)
             if state is None:
                 return None
-            day = self._day(campaign_id, state.zone, state.week, at_s)
-            ordinal = day.date.toordinal()
-            if all(known.day == ordinal for known in state.channels.values()):
+            kept = self._days.get(campaign_id)
+            if kept is not None and kept[1].start <= at_s < kept[1].end and kept[0] == state[:2]:
+                day = kept[1]
+            else:
+                day = day_at(ZoneInfo(state.zone), state.week, at_s)
+                self._days[campaign_id] = (state[:2], day)
+            if state.day == (ordinal := day.date.toordinal()):
                 return state, day
             channels = {
-                name: known
-                if known.day == ordinal
-                else booking.opened(known, self._plan(campaign_id, name, known.strategy, day), day, self.config)
+                name: booking.opened(known, self._plan(campaign_id, name, known.strategy, day), day, self.config)
                 for name, known in state.channels.items()
             }
-            new = state._replace(channels=channels)
+            new = state._replace(channels=channels, day=ordinal)
             if self.store.swap(campaign_id, state, new):
                 return new, day
         raise UnableToSwap(f"{campaign_id}: the store refused every write")
@@ -845,4 +846,4 @@ def _as_channel(name: str) -> Channel:
 
 def _put(state: CampaignState, name: str, channel: ChannelState) -> CampaignState:
     channels: Mapping[str, ChannelState] = {**state.channels, name: channel}
-    return CampaignState(state.zone, state.week, state.unit, channels, state.stopped)
+    return CampaignState(state.zone, state.week, state.unit, channels, state.day, state.stopped)

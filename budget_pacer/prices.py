@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import exp, log
+from math import exp, inf, log
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -29,6 +29,8 @@ class Supply(NamedTuple):
     """Of all its opportunities together."""
     log_return: float
     """Logarithm of the mean return per cost."""
+    cap: float = inf
+    """The most that a limit allows to be spent in it."""
 
 
 class Curve(NamedTuple):
@@ -91,12 +93,12 @@ def wide_guess(spread: float = 1.0) -> Histogram:
 def bought(supplies: Sequence[Supply], curve: Curve, log_price: float) -> float:
     """What would be spent if everything that returns at least the price were bought."""
     share = curve.share
-    return sum(supply.cost * share(log_price - supply.log_return) for supply in supplies)
+    return sum(min(supply.cost * share(log_price - supply.log_return), supply.cap) for supply in supplies)
 
 
 def price_for(supplies: Sequence[Supply], curve: Curve, money: float) -> float | None:
     """Logarithm of the price at which `money` is spent; None when even everything costs no more than that."""
-    if sum(supply.cost for supply in supplies) <= money:
+    if sum(min(supply.cost, supply.cap) for supply in supplies) <= money:
         return None
     low = min(supply.log_return for supply in supplies) + _LOWEST
     high = max(supply.log_return for supply in supplies) - _LOWEST

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 from typing import Final, NamedTuple
 
 from budget_pacer.day import Day, open_elapsed, slot_elapsed, slot_index
@@ -270,11 +270,13 @@ class Steering:
     def _solve(self, state: ChannelState, day: Day, at_s: float) -> None:
         slot = day.slots[self._slot]
         part = slot_elapsed(slot, at_s) / slot.open_s if slot.open_s else 1.0
-        shape = blend(self._shapes, self._counts, self._slot, part)
+        usual = self._usual_volume(day)
+        shape = blend(self._shapes, self._counts, self._slot, part, usual or self._sums[0])
         passed = sum(shape[: self._slot]) + shape[self._slot] * part
-        volume = day_volume(self._usual_volume(day), self._sums[0], passed)
+        volume = day_volume(usual, self._sums[0], passed)
         price, log_return, fast = self._levels(shape, volume, day, at_s)
         counts, supplies = self._future(shape, volume, part, day, at_s, price, log_return, fast)
+        supplies = _capped(supplies, state, self._slot)
         self._log_return = log_return + log(fast[2])
         guess = sum(self._usual_spread)
         self._curve = curve_of(
@@ -303,6 +305,12 @@ class Steering:
             self._log_price = None
         else:
             self._log_price = _price_for(supplies, near, self._curve, budget - gone, lower, upper, gone, caution)
+            hour = supplies[:1]
+            if hour and hour[0].cap < hour[0].cost:
+                # An hour's limit would stop spend at whatever comes last: rather take the best of the hour.
+                least = price_for([hour[0]._replace(cap=inf)], self._curve, hour[0].cap)
+                if least is not None and (self._log_price is None or least > self._log_price):
+                    self._log_price = least
         self._solved_budget, self._solved_at = state.limits.budget, at_s
         unsure = self._days == 0 and self._sums[0] < 500
         self._next_solve = at_s + (60.0 if unsure or left_s < 1800 else _SOLVE_EVERY_S)
@@ -434,6 +442,14 @@ class Steering:
         if left_s <= _WINDOW_S:
             careful = 1.0
         return budget * (careful - width), None if left_s < _RELEASED_S else budget * min(1.0, curve + width)
+
+
+def _capped(supplies: Sequence[Supply], state: ChannelState, first: int) -> list[Supply]:
+    """Each slot's supply with what its limit leaves."""
+    caps, used = state.limits.hour_caps[first:], state.meter.by_slot[first:]
+    return [
+        supply._replace(cap=max(0, cap - gone) / MICROS) for supply, cap, gone in zip(supplies, caps, used, strict=True)
+    ]
 
 
 def _share_for(

@@ -26,8 +26,6 @@ class ChannelState(NamedTuple):
     strategy: PacingStrategy
     original: int
     """The daily budget as it was set; each new day starts from it."""
-    day: int
-    """The local date's ordinal."""
     plan: Plan
     limits: Limits
     meter: Meter
@@ -46,6 +44,8 @@ class CampaignState(NamedTuple):
     unit: int
     """The currency's smallest unit in micros: 10,000 for a cent."""
     channels: Mapping[str, ChannelState]
+    day: int
+    """The local date's ordinal that all channels' meters are of."""
     stopped: str = ""
     """Why a person (or a program) stopped the campaign; empty when nobody did."""
 

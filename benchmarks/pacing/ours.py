@@ -1,0 +1,62 @@
+"""The package's strategies, asked through the public functions only, with a clock that the replay moves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from benchmarks.pacing.days import ReplayDay, Ticket, traffic_hours
+from budget_pacer import BudgetPacer, ChannelType, PacingStrategy
+
+MIDNIGHT = datetime(2026, 5, 5, tzinfo=UTC)
+MIDNIGHT_S = MIDNIGHT.timestamp()
+CHANNEL = ChannelType.DISPLAY
+
+
+class MovedClock:
+    """Shows what it is set to."""
+
+    def __init__(self) -> None:
+        self.now = MIDNIGHT
+
+    def __call__(self) -> datetime:
+        """The moment it was set to."""
+        return self.now
+
+    def set(self, second_of_day: float) -> None:
+        """Move it within the replayed day."""
+        self.now = datetime.fromtimestamp(MIDNIGHT_S + second_of_day, UTC)
+
+
+def paced(day: ReplayDay, clock: MovedClock, strategy: PacingStrategy, **settings: int) -> BudgetPacer:
+    """A pacer that has been told what is known before the day."""
+    pacer = BudgetPacer(clock=clock, frontload_protection_hours=settings.get("frontload", 4))
+    week_before = [MIDNIGHT - timedelta(days=7) + timedelta(hours=hour) for hour in range(168)]
+    pacer.learn_traffic("c", CHANNEL, traffic_hours(day.known, week_before))
+    pacer.allocate_hourly_budget("c", CHANNEL, Decimal(day.budget).scaleb(-6), strategy)
+    return pacer
+
+
+class Ours:
+    """One strategy on one day."""
+
+    def __init__(self, day: ReplayDay, strategy: PacingStrategy, *, scores: bool, frontload: int = 4) -> None:
+        self._clock = MovedClock()
+        self._scores = scores
+        self.pacer = paced(day, self._clock, strategy, frontload=frontload)
+        self.refusals: dict[str, int] = {}
+
+    def takes(self, ticket: Ticket, spent: int) -> bool:
+        """As advised, if it can be reserved."""
+        self._clock.set(ticket.at_s)
+        pacer = self.pacer
+        advice = pacer.advise("c", CHANNEL, ticket.price, ticket.value if self._scores else None)
+        if not advice.approve:
+            return False
+        reservation = pacer.reserve("c", CHANNEL, ticket.price)
+        if not reservation.granted:
+            word = reservation.reason.split(":")[0]
+            self.refusals[word] = self.refusals.get(word, 0) + 1
+            return False
+        pacer.settle(reservation.reservation_id, ticket.price)
+        return True
