@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
 from django import forms
+from django.contrib import messages
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -109,6 +111,19 @@ def _confirmed(form: forms.Form, seen: str, *, asks_why: bool) -> ConfirmForm:
 
 def _amount(value: object) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
+
+
+def warn_of_daily_above_monthly(model_admin: Any, request: HttpRequest, thing: Brand | Campaign) -> None:
+    """A daily budget above the monthly one is allowed, and is likely a typing error."""
+    daily, monthly = thing.daily_budget, thing.monthly_budget
+    currency = thing.currency if isinstance(thing, Brand) else thing.brand.currency
+    if daily is not None and monthly is not None and daily > monthly:
+        model_admin.say(
+            request,
+            f"The daily budget {show.amount(daily, currency)} is higher than the monthly budget "
+            f"{show.amount(monthly, currency)}: the month will end before the day does. Is that meant?",
+            messages.WARNING,
+        )
 
 
 # --- In words --------------------------------------------------------------------------------------------------------
