@@ -1,14 +1,15 @@
 """Brands and the audit record in the admin."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,14 +18,14 @@ from moneyed import CURRENCIES
 from access.callers import Caller, caller_of
 from access.services import join_if_needed
 from brands.models import AuditEntry, Brand
-from brands.periods import local_date
-from brands.services import INPUTS, zone, zone_names
+from brands.services import INPUTS, zone_names
 from budget_system import clock, money
 from budget_system.admin import show
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, query_url, with_archived
 from budget_system.admin.budget_guard import guarded
-from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
+from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups, TodayFilter
 from budget_system.admin.forms import OptionalReasonForm, ReasonForm, UseCaseForm
+from budget_system.admin.lists import share_used
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
 from budget_system.admin.ui import AutocompleteSelectFilter, DropdownFilter, Radios, SearchableSelect
 from budget_system.db import joined, use_case
@@ -32,37 +33,37 @@ from campaigns.models import Campaign, CampaignStatus
 from enforcement import services
 from enforcement.evaluation import Evaluation
 from enforcement.explain import local_text
-from enforcement.snapshots import zones_in_use
 from spending.figures import Spent, spent
-from spending.models import BudgetPeriod, PeriodKind
+from spending.models import PeriodKind
 
 BUDGETS = ("daily_budget", "monthly_budget")
 HISTORY = 20
 
 
-class OverBudgetFilter(DropdownFilter):
-    """Brands whose daily budget is used up today, each by its own calendar."""
-
-    title = "today's budget"
-    parameter_name = "today"
+class BrandStateFilter(DropdownFilter):
+    title = "state"
+    parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [("over", "Used up today")]
+        return [
+            ("stopped", "Emergency stop"), ("paused", "With paused campaigns"), ("idle", "Nothing runs"),
+            ("running", "With running campaigns"),
+        ]  # fmt: skip
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Brand]) -> QuerySet[Brand]:
-        if self.value() != "over":
-            return queryset
-        now = clock.now()
-        over = Q(daily_budget=0)
-        names_by_day: dict[Any, list[str]] = {}
-        for name in zones_in_use():
-            names_by_day.setdefault(local_date(zone(name), now), []).append(name)
-        for day, names in names_by_day.items():
-            used_up = BudgetPeriod.objects.filter(
-                scope_id=OuterRef("pk"), kind=PeriodKind.DAY, starts_on=day, used__gte=F("budget")
-            )
-            over |= Q(Exists(used_up), timezone__in=names, daily_budget__isnull=False)
-        return queryset.filter(over)
+        campaigns = Campaign.objects.current().filter(brand=OuterRef("pk"))
+        runs = Exists(campaigns.filter(status=CampaignStatus.ACTIVE))
+        match self.value():
+            case "stopped":
+                return queryset.exclude(emergency_stopped_at=None)
+            case "paused":
+                return queryset.filter(Exists(campaigns.filter(status=CampaignStatus.PAUSED)))
+            case "idle":
+                return queryset.exclude(runs)
+            case "running":
+                return queryset.filter(runs)
+            case _:
+                return queryset
 
 
 class ZoneFilter(DropdownFilter):
@@ -147,9 +148,15 @@ class BrandAdmin(ActionsAdmin):
     list_display = (
         "name", "today", "month", "campaigns_count", "state", "local_day", "currency",
     )  # fmt: skip
-    list_filter = (OverBudgetFilter, CurrencyFilter, ZoneFilter, ArchivedFilter)
+    list_filter = (TodayFilter, BrandStateFilter, CurrencyFilter, ZoneFilter, ArchivedFilter)
     search_fields = ("name",)
+    search_help_text = "Brand"
     ordering = ("name", "pk")
+    orderings: Mapping[str, Callable[[datetime], Any]] = {
+        "today": partial(share_used, Brand, PeriodKind.DAY),
+        "month": partial(share_used, Brand, PeriodKind.MONTH),
+    }
+    essentials = ("action_checkbox", "name", "today", "month", "campaigns_count", "state")
     list_fullwidth = True
     empty_text = "A brand is a client with its budgets, time zone and currency. Add the first one, then its campaigns."
     actions_detail = (
@@ -183,12 +190,12 @@ class BrandAdmin(ActionsAdmin):
         for brand in rows:
             note(brand, figures[brand.pk])
 
-    @admin.display(description="spent today")
+    @admin.display(description="spent today", ordering="today")
     def today(self, brand: Brand) -> SafeString:
         use = noted(brand).spent.day
         return show.use_bar(use.used, brand.daily_budget, brand.currency, use.forgiven)
 
-    @admin.display(description="spent this month")
+    @admin.display(description="spent this month", ordering="month")
     def month(self, brand: Brand) -> SafeString:
         use = noted(brand).spent.month
         return show.use_bar(use.used, brand.monthly_budget, brand.currency, use.forgiven)

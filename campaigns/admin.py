@@ -18,12 +18,12 @@ from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, with_archived
 from budget_system.admin.budget_guard import guarded
-from budget_system.admin.campaign_actions import CampaignActions, now_text, state_of
-from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups
+from budget_system.admin.campaign_actions import now_text, state_of
+from budget_system.admin.campaign_list import CampaignList
+from budget_system.admin.filters import DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import UseCaseForm
 from budget_system.admin.ui import (
     AutocompleteSelectFilter,
-    ChoicesDropdownFilter,
     DropdownFilter,
     Switch,
 )
@@ -32,47 +32,12 @@ from campaigns.holds import Hold, Verdict
 from campaigns.models import Campaign, Override, StateChange
 from campaigns.services import INPUTS
 from enforcement import services
-from enforcement.explain import local_text
 from enforcement.services import Cause
-from spending.figures import spent
 from spending.ledger import LIFETIME_STARTS_ON
 from spending.models import BudgetPeriod, PeriodKind
 
 TIMELINE = 20
 BUDGETS = ("daily_budget", "monthly_budget", "lifetime_budget")
-
-
-class ReasonFilter(FixedFilter):
-    title = "reason"
-    parameter_name = "reason"
-    field = "pause_reason"
-    values = [(hold.value, hold.label) for hold in Hold]
-
-
-class FlightFilter(DropdownFilter):
-    """Where a campaign stands in its flight, as it was decided last."""
-
-    title = "flight"
-    parameter_name = "flight"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [
-            ("before", "Not started"), ("in", "In its flight"), ("after", "Ended"), ("none", "No flight dates"),
-        ]  # fmt: skip
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> QuerySet[Campaign]:
-        match self.value():
-            case "before":
-                return queryset.filter(holds__contains=Hold.NOT_STARTED.value)
-            case "after":
-                return queryset.filter(holds__contains=Hold.ENDED.value)
-            case "in":
-                inside = queryset.exclude(start_date=None, end_date=None)
-                return inside.exclude(holds__contains=Hold.NOT_STARTED.value).exclude(holds__contains=Hold.ENDED.value)
-            case "none":
-                return queryset.filter(start_date=None, end_date=None)
-            case _:
-                return queryset
 
 
 class CampaignForm(UseCaseForm):
@@ -87,21 +52,12 @@ class CampaignForm(UseCaseForm):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(CampaignActions):
+class CampaignAdmin(CampaignList):
     form = CampaignForm
     inputs = INPUTS
     budgets = BUDGETS
     brand_path = "brand"
     opens_after_add = True
-    list_display = ("name", "brand_name", "status_now", "why", "platform", "today", "month", "next_check")
-    list_select_related = ("brand",)
-    list_filter = (
-        ("brand", AutocompleteSelectFilter), ("status", ChoicesDropdownFilter), ReasonFilter,
-        ("platform", ChoicesDropdownFilter), FlightFilter, ArchivedFilter,
-    )  # fmt: skip
-    search_fields = ("name", "external_id", "brand__name")
-    ordering = ("name", "pk")
-    list_fullwidth = True
     autocomplete_fields = ("brand",)
     inlines = (WeekInline,)
     empty_text = "A campaign spends its brand's budget. Add one: it runs around the clock until you edit its schedule."
@@ -137,42 +93,6 @@ class CampaignAdmin(CampaignActions):
 
     def visible(self, things: QuerySet[Campaign], caller: Caller) -> QuerySet[Campaign]:
         return with_archived(super().visible(things, caller), caller)
-
-    # --- The list -----------------------------------------------------------------------------------------------------
-
-    def dress(self, rows: list[Campaign], now: datetime) -> None:
-        uses = spent(rows, now)
-        for campaign in rows:
-            note(campaign, uses[campaign.pk])
-            note(campaign, now, "now")
-
-    @admin.display(description="brand", ordering="brand__name")
-    def brand_name(self, campaign: Campaign) -> SafeString:
-        return show.link_to(campaign.brand, "brands_brand", campaign.brand_id)
-
-    @admin.display(description="status", ordering="status")
-    def status_now(self, campaign: Campaign) -> SafeString:
-        return show.status_badge(campaign)
-
-    @admin.display(description="reason", ordering="pause_reason")
-    def why(self, campaign: Campaign) -> object:
-        return show.reason(campaign.holds)
-
-    @admin.display(description="spent today")
-    def today(self, campaign: Campaign) -> SafeString:
-        use = noted(campaign).day
-        return show.use_bar(use.used, campaign.daily_budget, campaign.brand.currency, use.forgiven)
-
-    @admin.display(description="spent this month")
-    def month(self, campaign: Campaign) -> SafeString:
-        use = noted(campaign).month
-        return show.use_bar(use.used, campaign.monthly_budget, campaign.brand.currency, use.forgiven)
-
-    @admin.display(description="next check", ordering="next_check_at")
-    def next_check(self, campaign: Campaign) -> SafeString:
-        text = local_text(campaign.brand.zone, campaign.next_check_at, noted(campaign, "now"))
-        at, _, zone = text.rpartition(" ")
-        return show.stacked(at, show.small(zone))
 
     # --- The page -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,11 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from budget_system import clock
+from budget_system.admin.lists import over_pace, share_used
+from budget_system.admin.show import NEARLY_USED_UP
 from budget_system.admin.ui import DropdownFilter, RangeDateFilter
+from spending.models import PeriodKind
 
 Lookups = list[tuple[str, str]]
 
@@ -31,6 +35,37 @@ class ArchivedFilter(DropdownFilter):
                 return queryset
             case _:
                 return queryset.filter(archived_at=None)
+
+
+class TodayFilter(DropdownFilter):
+    """How much of today's budget is used, each brand by its own calendar."""
+
+    title = "today's budget"
+    parameter_name = "today"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [
+            ("over", "Used up"), ("nearly", f"Nearly used up, from {NEARLY_USED_UP} %"), ("pace", "Over pace"),
+            ("none", "No daily budget"),
+        ]  # fmt: skip
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        now = clock.now()
+        match self.value():
+            case "over":
+                return self._used(queryset, now).filter(share__gte=1)
+            case "nearly":
+                return self._used(queryset, now).filter(share__gte=NEARLY_USED_UP / 100, share__lt=1)
+            case "pace":
+                return over_pace(queryset, now)
+            case "none":
+                return queryset.filter(daily_budget=None)
+            case _:
+                return queryset
+
+    def _used(self, queryset: QuerySet[Any], now: datetime) -> QuerySet[Any]:
+        used: QuerySet[Any] = queryset.alias(share=share_used(queryset.model, PeriodKind.DAY, now))
+        return used
 
 
 class FixedFilter(DropdownFilter):

@@ -158,7 +158,7 @@ def test_filters_find_what_they_promise(story: Story, ann: Person) -> None:
     assert "500.00" not in over
     assert "B" in before
     assert "1 campaign " in before
-    assert "1 campaign " in by_reason
+    assert "2 campaigns " in by_reason  # B has not begun, and today's budget is used up
     assert "500.00 EUR" in by_name
     assert "100.00 EUR" not in by_name
 
