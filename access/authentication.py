@@ -72,9 +72,12 @@ class DemoAuthentication(authentication.BaseAuthentication):
         return CHALLENGE
 
 
+_PROXIES_ADD = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+
+
 def _from_this_machine(meta: dict[str, Any]) -> bool:
     """Not through a proxy either: what a proxy on this machine passes on may come from anywhere."""
-    if "HTTP_X_FORWARDED_FOR" in meta or "HTTP_FORWARDED" in meta:
+    if any(header in meta for header in _PROXIES_ADD):
         return False
     try:
         return ipaddress.ip_address(str(meta.get("REMOTE_ADDR", ""))).is_loopback

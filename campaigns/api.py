@@ -400,7 +400,7 @@ class CampaignViewSet(Changeable):
                 "status": CampaignStatus.PAUSED if found.verdict.holds else CampaignStatus.ACTIVE,
                 "pause_reason": reason.value if reason else "",
                 "holds": found.verdict.holds,
-                "causes": figures_of(found.causes, campaign.brand.currency),
+                "causes": [_in_utc(figure) for figure in figures_of(found.causes, campaign.brand.currency)],
                 "summary": found.summary,
                 "sentences": found.sentences,
                 "runs_next_at": found.runs_next_at,
@@ -487,6 +487,12 @@ def _change(
             services.pause(campaign_id, actor=actor, now=now, reason=reason)
         elif wish == CampaignStatus.ACTIVE:
             services.activate(campaign_id, actor=actor, now=now, reason=reason)
+
+
+def _in_utc(figure: dict[str, object]) -> dict[str, object]:
+    """Moments as the other answers write them."""
+    until = figure["until"]
+    return {**figure, "until": until.replace("+00:00", "Z") if isinstance(until, str) else None}
 
 
 def _week(campaign: Campaign) -> Response:

@@ -63,7 +63,11 @@ class ScheduleFilters(filters.FilterSet):  # type: ignore[misc]
 @extend_schema_view(
     list=extend_schema(summary="List windows"),
     retrieve=extend_schema(summary="Show a window"),
-    create=extend_schema(summary="Add a window to a campaign"),
+    create=extend_schema(
+        summary="Add a window to a campaign",
+        description="It runs whenever any of its windows is open. A new campaign has seven whole days: to narrow it down, "
+        "replace its week (PUT campaigns/{id}/week) or remove what it has.",
+    ),
     update=extend_schema(summary="Change a window"),
     partial_update=extend_schema(summary="Change some of a window"),
     destroy=extend_schema(

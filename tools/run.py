@@ -127,7 +127,8 @@ def serve(supervisor: Supervisor, console: Console, all_parts: Sequence[Part], g
 def greeting(url: str, seconds: float) -> str:
     return (
         f"\nThe budget system runs, {seconds:.1f} s after its start.\n\n"
-        f"    {url}/admin/    user: admin    password: admin123\n\n"
+        f"    {url}/admin/       user: admin    password: admin123\n"
+        f"    {url}/api/docs/    the API, to try\n\n"
         "Ctrl-C stops it; its data stays in .local. What its parts say follows.\n"
     )
 

@@ -10,6 +10,9 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
+from rest_framework.renderers import JSONRenderer
+
+from budget_system.rest.problems import LengthRequired
 
 _HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 """How JSON may write one half of a pair of surrogates: alone it is no text, and can be neither stored nor answered."""
@@ -23,10 +26,14 @@ class JSON(BaseParser):
     """JSON. A number with decimals becomes a Decimal, digit for digit: money never passes through a float."""
 
     media_type = "application/json"
+    renderer_class = JSONRenderer  # what the browsable pages fill their forms with
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        request = (parser_context or {}).get("request")
+        if request is not None and "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)  # Django's own limit is for bodies that Django reads itself
         if len(body) > limit:

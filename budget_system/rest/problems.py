@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError, OperationalError
+from django.db import OperationalError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_handler
@@ -45,6 +45,14 @@ class InFlight(exceptions.APIException):
     default_detail = (
         "The first request with this Idempotency-Key is still under way. Ask again in a moment with the same key."
     )
+
+
+class LengthRequired(exceptions.APIException):
+    """A body in pieces, whose length is not told: the server reads none of it."""
+
+    status_code = HTTPStatus.LENGTH_REQUIRED
+    default_code = "length_required"
+    default_detail = "Send the header Content-Length; a body in chunks is not read."
 
 
 class TooLarge(exceptions.APIException):
@@ -98,7 +106,7 @@ def _known(error: Exception) -> Exception | None:
             return TooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         case SuspiciousOperation():
             return exceptions.ParseError("The request is not one that is taken here.")
-        case OperationalError() | DatabaseError() if _is_down(error):
+        case OperationalError() if _is_down(error):
             logger.error("The database did not answer: %s", error)
             return _problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The database does not answer. Ask again.", RETRY_AFTER_S
@@ -108,9 +116,10 @@ def _known(error: Exception) -> Exception | None:
     return error if type(error).__name__ in {"Http404", "PermissionDenied"} else None
 
 
-def _is_down(error: Exception) -> bool:
-    """The connection failed or a statement took too long; anything else is a fault of ours."""
-    return isinstance(error, OperationalError)
+def _is_down(error: OperationalError) -> bool:
+    """No connection, no room, shutting down or too slow; anything else is a fault of ours."""
+    code = getattr(error.__cause__, "pgcode", None)
+    return code is None or code[:2] in {"08", "53", "57", "58"}
 
 
 def _problem(status: int, code: str, detail: str, wait: int | None = None) -> exceptions.APIException:

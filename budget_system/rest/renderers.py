@@ -1,5 +1,6 @@
 """The API in a browser."""
 
+import json
 from typing import Any
 
 from django.conf import settings
@@ -33,3 +34,12 @@ class BrowsableAPI(BrowsableAPIRenderer):
 
     def get_rendered_html_form(self, data: Any, view: Any, method: str, request: Any) -> Any:
         return None if method in {"POST", "PUT"} else super().get_rendered_html_form(data, view, method, request)
+
+    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Any) -> Any:
+        """REST framework's, without the outputs, which a change refuses."""
+        form: Any = super().get_raw_data_form(data, view, method, request)
+        if form is not None and method in {"PUT", "PATCH"} and (text := form.fields["_content"].initial):
+            fields = view.get_serializer().fields
+            taken = {name: value for name, value in json.loads(text).items() if not fields[name].read_only}
+            form.fields["_content"].initial = json.dumps(taken, indent=4, ensure_ascii=False)
+        return form

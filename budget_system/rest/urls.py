@@ -35,7 +35,9 @@ router.register("imports", ImportViewSet, "import")
 urlpatterns: Sequence[Any] = [
     re_path("^me/?$", Me.as_view(), name="api-me"),
     re_path("^schema/?$", SpectacularAPIView.as_view(), name="api-schema"),
-    re_path("^docs/?$", SpectacularSwaggerSplitView.as_view(url_name="api-schema", metadata_class=None), name="api-docs"),
+    re_path(
+        "^docs/?$", SpectacularSwaggerSplitView.as_view(url_name="api-schema", metadata_class=None), name="api-docs"
+    ),
     path("", include(router.urls)),
     re_path(r"^[\s\S]*$", NoSuchPath.as_view(), name="api-nowhere"),
 ]
