@@ -211,8 +211,12 @@ def facts(pairs: Sequence[tuple[str, object]]) -> SafeString:
 
 def change_lines(before: dict[str, object], after: dict[str, object], zone: ZoneInfo | None = None) -> SafeString:
     """What an audit entry says, a line for each value: “daily budget: 100.00 → 150.00”."""
+    return lines(change_texts(before, after, zone))
+
+
+def change_texts(before: dict[str, object], after: dict[str, object], zone: ZoneInfo | None = None) -> list[str]:
     names = [*before, *(name for name in after if name not in before)]
-    return lines(_change_line(name, name in before, before.get(name), after.get(name), zone) for name in names)
+    return [_change_line(name, name in before, before.get(name), after.get(name), zone) for name in names]
 
 
 def _change_line(name: str, had_value: bool, old: object, new: object, zone: ZoneInfo | None) -> str:
