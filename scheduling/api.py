@@ -65,8 +65,8 @@ class ScheduleFilters(filters.FilterSet):  # type: ignore[misc]
     retrieve=extend_schema(summary="Show a window"),
     create=extend_schema(
         summary="Add a window to a campaign",
-        description="It runs whenever any of its windows is open. A new campaign has seven whole days: to narrow it down, "
-        "replace its week (PUT campaigns/{id}/week) or remove what it has.",
+        description="A campaign runs whenever any of its windows is open. A new one has seven whole days: to narrow it "
+        "down, replace its week (PUT campaigns/{id}/week) or remove what it has.",
     ),
     update=extend_schema(summary="Change a window"),
     partial_update=extend_schema(summary="Change some of a window"),
