@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Prefetch, Q, QuerySet, Value
+from django.db.models import BooleanField, ExpressionWrapper, Prefetch, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,24 +16,25 @@ from access.callers import Caller
 from brands.models import Brand
 from budget_system import clock
 from budget_system.admin import show
-from budget_system.admin.base import Panel, RecordAdmin, actor_of, query_url
+from budget_system.admin.base import Panel, RecordAdmin, actor_of
 from budget_system.admin.filters import DaysFilter, FixedFilter
 from budget_system.admin.forms import ReasonForm, UseCaseForm
-from budget_system.admin.pages import ActionsAdmin, ask, object_action
+from budget_system.admin.pages import ask, object_action
 from budget_system.admin.ui import AutocompleteSelectFilter, RangeDateFilter
-from campaigns.holds import Hold
-from campaigns.models import Campaign
-from enforcement.imports import undo_import
+from enforcement.imports import start_undo
+from spending import import_access, import_review
+from spending.import_pages import ImportPages
 from spending.models import DayMetrics, ImportState, SpendImport
+from tasks.import_tasks import ask_worker
 
 TONES = {
     ImportState.QUEUED: show.INFO,
     ImportState.RUNNING: show.INFO,
     ImportState.DONE: show.GOOD,
     ImportState.FAILED: show.BAD,
+    ImportState.UNDOING: show.INFO,
     ImportState.UNDONE: show.WARN,
 }
-SHOWN = 50
 
 
 class RecordForm(UseCaseForm):
@@ -50,12 +50,19 @@ class StateFilter(FixedFilter):
     values = [(state.value, str(state.label)) for state in ImportState]
 
 
+class KindFilter(FixedFilter):
+    title = "kind"
+    parameter_name = "dry_run"
+    field = "dry_run"
+    values = [("0", "Imports"), ("1", "Dry runs")]
+
+
 @admin.register(SpendImport)
-class SpendImportAdmin(ActionsAdmin):
+class SpendImportAdmin(ImportPages):
     form = RecordForm
     list_display = ("when", "named", "of_brands", "created_by", "state_badge", "period", "row_counts", "totals")
     list_display_links = ("when", "named")
-    list_filter = (("brands", AutocompleteSelectFilter), StateFilter, ("created_at", DaysFilter))
+    list_filter = (("brands", AutocompleteSelectFilter), StateFilter, KindFilter, ("created_at", DaysFilter))
     search_fields = ("file_name", "created_by", "brands__name")
     search_help_text = "File, brand, or who sent it"
     brand_path = "brands"
@@ -63,15 +70,15 @@ class SpendImportAdmin(ActionsAdmin):
     sortable_by = ()
     list_fullwidth = True
     actions_detail = ("rejects", "undo")
-    empty_text = "Nothing was imported yet. Import a report with manage.py import_spend, or through the API."
+    empty_text = (
+        "Export a report by day from Google Ads, Meta, Microsoft or TikTok as CSV, and import it here. First you see "
+        "what it would do; nothing changes until you confirm."
+    )
     fieldsets = (
         ("File", {"fields": ("named", "kind", "size_text", "digest", "said")}),
         ("Import", {"fields": ("state_badge", "when", "created_by", "origin", "took", "seen_before", "undone")}),
         ("What it held", {"fields": ("of_brands", "period", "totals", "own_total", "metrics", "row_counts")}),
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -83,17 +90,12 @@ class SpendImportAdmin(ActionsAdmin):
         raise PermissionDenied
 
     def visible(self, things: QuerySet[SpendImport], caller: Caller) -> QuerySet[SpendImport]:
-        """Those that concern only brands that they see, and their own; the lines that were left out of any other may
-        be of brands that are none of their business."""
         things = things.defer("rejects").prefetch_related(Prefetch("brands", Brand.objects.order_by("name")))
+        things = import_access.visible(things, caller)
         if caller.sees_all_brands():
             return things.annotate(shows_lines=Value(True))
-        links = SpendImport.brands.through.objects.filter(spendimport_id=OuterRef("pk"))
-        elsewhere = links.exclude(brand_id__in=caller.brands().values("pk"))
-        own = Q(created_by=caller.name)
-        return things.filter(~Exists(elsewhere), Exists(links) | own).annotate(
-            shows_lines=ExpressionWrapper(own, output_field=BooleanField())
-        )
+        own = ExpressionWrapper(Q(created_by=caller.name), output_field=BooleanField())
+        return things.annotate(shows_lines=own)
 
     # --- The list -----------------------------------------------------------------------------------------------------
 
@@ -116,8 +118,9 @@ class SpendImportAdmin(ActionsAdmin):
     def state_badge(self, record: SpendImport) -> SafeString:
         state = ImportState(record.state)
         badge = show.badge(state.label, TONES[state], record.error)
-        if state == ImportState.RUNNING and record.total:
-            badge = show.stacked(badge, show.small(f"{record.done:,} of {record.total:,}"))
+        if state in import_review.AT_WORK:
+            far = import_review.progress(record, clock.now())
+            badge = show.stacked(badge, show.small(f"{far.percent} %")) if far.percent is not None else badge
         return show.stacked(badge, show.small("Dry run: nothing was changed")) if record.dry_run else badge
 
     @admin.display(description="period")
@@ -137,14 +140,16 @@ class SpendImportAdmin(ActionsAdmin):
     @admin.display(description="total")
     def totals(self, record: SpendImport) -> object:
         sums = record.report.get("totals", {})
-        return show.lines(show.amount(Decimal(total), code) for code, total in sums.items()) or show.nothing()
+        return show.lines(show.right(show.amount(Decimal(total), code)) for code, total in sums.items()) or (
+            show.nothing()
+        )
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
     @admin.display(description="kind of report")
     def kind(self, record: SpendImport) -> str:
         partial = ", which says that its figures may still change" if record.report.get("incomplete") else ""
-        return f"{record.format or 'not known'}{partial}"
+        return f"{import_review.kind_of(record)}{partial}"
 
     @admin.display(description="size")
     def size_text(self, record: SpendImport) -> str:
@@ -152,8 +157,12 @@ class SpendImportAdmin(ActionsAdmin):
 
     @admin.display(description="what was said of it")
     def said(self, record: SpendImport) -> object:
-        options = {name: value for name, value in record.options.items() if name not in ("brand_id", "brand_ids")}
-        return show.lines(f"{name.replace('_', ' ')}: {value}" for name, value in options.items()) or show.nothing()
+        told = {name: value for name, value in record.options.items() if name not in _NOT_SAID}
+        told |= told.pop("reading", {})
+        lines = [f"{name.replace('_', ' ')}: {_said(value)}" for name, value in told.items()]
+        if chosen := len(record.options.get("mapping", [])):
+            lines.append(f"{chosen:,} unknown campaign{'' if chosen == 1 else 's'} decided by hand")
+        return show.lines(lines) or show.nothing("Nothing: all was told from the file")
 
     @admin.display(description="took")
     def took(self, record: SpendImport) -> object:
@@ -180,53 +189,14 @@ class SpendImportAdmin(ActionsAdmin):
     def undone(self, record: SpendImport) -> object:
         if record.state != ImportState.UNDONE:
             return show.nothing("No")
-        undo = record.report.get("undo", {})
-        return show.lines(
-            [
-                f"{show.utc(record.undone_at)} by {record.undone_by}: {record.undo_reason}",
-                f"{undo.get('voided', 0):,} spends voided, {undo.get('restored', 0):,} set back to their former value, "
-                f"metrics of {undo.get('metrics_removed', 0):,} days removed",
-                f"{undo.get('left_changed_by_hand', 0):,} changed by hand since and "
-                f"{undo.get('left_changed_by_import', 0):,} by later imports stay as they are",
-            ]
-        )
-
-    def panels_above(self, obj: SpendImport, now: datetime) -> Sequence[Panel]:
-        return [Panel("Why it failed", show.lines([obj.error]))] if obj.error else ()
+        return show.lines(import_review.undone_lines(record))
 
     def panels_below(self, obj: SpendImport, now: datetime) -> Sequence[Panel]:
-        report = obj.report
-        panels = []
-        if not obj.dry_run and obj.source:
-            links = [
-                show.link(
-                    query_url(
-                        "spending_spend",
-                        brand__id__exact=brand.pk,
-                        source__exact=obj.source,
-                        spend_import__exact=obj.pk,
-                    ),
-                    f"Spends of {brand} that have their value from this import",
-                )
-                for brand in list(obj.brands.all())[:SHOWN]
-            ]
-            panels.append(Panel("Spends", show.lines(links)))
-        created = [*report.get("created_brands", []), *report.get("created_campaigns", [])]
-        if created:
-            panels.append(Panel("Created", show.lines(created[:SHOWN])))
-        if changes := report.get("changes"):
-            names = Campaign.objects.in_bulk([one["campaign"] for one in changes[:SHOWN]])
-            rows = [
-                (
-                    show.link_to(names.get(UUID(one["campaign"]), "?"), "campaigns_campaign", one["campaign"]),
-                    _holds(one["from"]),
-                    _holds(one["to"]),
-                )
-                for one in changes[:SHOWN]
-            ]
-            panels.append(Panel("Campaigns stopped or started", show.table(["Campaign", "Before", "After"], rows, "")))
+        if obj.state in import_review.AT_WORK:
+            return []
+        panels = [*import_review.spends(obj), *import_review.changes(obj)]
         if obj.shows_lines:  # type: ignore[attr-defined] # see visible
-            panels += _lines_left_out(obj)
+            panels += import_review.lines_left_out(obj)
         return panels
 
     # --- Actions ------------------------------------------------------------------------------------------------------
@@ -234,7 +204,7 @@ class SpendImportAdmin(ActionsAdmin):
     def offered(self, obj: SpendImport) -> Iterable[str]:
         if obj.rejected and obj.shows_lines:  # type: ignore[attr-defined] # see visible
             yield "rejects"
-        if obj.state in (ImportState.DONE, ImportState.FAILED) and not obj.dry_run:
+        if obj.state in (ImportState.DONE, ImportState.FAILED) and obj.source and not obj.dry_run:
             yield "undo"
 
     @object_action("Rejected rows", path="rejects", needs="spending.view_spendimport", icon="download")
@@ -249,7 +219,12 @@ class SpendImportAdmin(ActionsAdmin):
     @object_action("Undo…", path="undo", needs="spending.change_spendimport", icon="undo", danger=True)
     def undo(self, request: HttpRequest, obj: SpendImport) -> HttpResponse:
         def run(form: Any) -> None:
-            record = undo_import(obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now())
+            reason = form.cleaned_data["reason"]
+            record = start_undo(obj.pk, reason=reason, actor=actor_of(request), now=clock.now(), clock=clock.now)
+            ask_worker(record)
+            if record.state == ImportState.UNDOING:
+                self.say(request, f"{obj} is being undone by a worker. This page shows how far it is.")
+                return
             counts = record.report["undo"]
             self.say(
                 request,
@@ -268,23 +243,13 @@ class SpendImportAdmin(ActionsAdmin):
         )  # fmt: skip
 
 
-def _holds(codes: Iterable[str]) -> object:
-    return show.hold_words(map(Hold, codes)) or "none, it ran"
+_NOT_SAID = ("brand_id", "brand_ids", "mapping")
 
 
-def _lines_left_out(record: SpendImport) -> list[Panel]:
-    """The first rejected, duplicate and flagged lines."""
-    report = record.report
-    panels = []
-    if rejects := report.get("rejects"):
-        rows = [(one["line"], one["reason"], ", ".join(one["row"])) for one in rejects[:SHOWN]]
-        title = f"Rejected: {record.rejected:,} rows" + (f", the first {SHOWN}" if record.rejected > SHOWN else "")
-        panels.append(Panel(title, show.table(["Line", "Why", "Row"], rows, "")))
-    for name, title in (("duplicates", "Left out"), ("flagged", "Recorded from elsewhere too")):
-        if noted := report.get(name):
-            lines = [(one["line"], one["reason"]) for one in noted[:SHOWN]]
-            panels.append(Panel(title, show.table(["Line", "Why"], lines, "")))
-    return panels
+def _said(value: object) -> object:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} “{said}”" for name, said in value.items())
+    return "yes" if value is True else value
 
 
 @admin.register(DayMetrics)

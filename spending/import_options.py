@@ -38,7 +38,6 @@ class Choice:
     account: str = ""
     external_id: str = ""
     name: str = ""
-    """Empty where there is a platform id, which says more than a name."""
     campaign_id: UUID | None = None
     """It is this campaign."""
     brand_id: UUID | None = None
@@ -48,7 +47,8 @@ class Choice:
 
     @property
     def label(self) -> tuple[str, str, str]:
-        return self.account, self.external_id, self.name
+        """What it is known by: the name only where there is no platform id, which says more."""
+        return self.account, self.external_id, "" if self.external_id else self.name
 
     def as_json(self) -> dict[str, Any]:
         """Its fields that are not empty."""
