@@ -3,11 +3,12 @@
 There is no second rule here: whoever asks hands the facts to `decide`, `causes_at` and `runs_next`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final, NamedTuple
 
-from campaigns.holds import Hold
-from enforcement.decision import Budget, Facts, Scope
+from campaigns.holds import Hold, in_order
+from enforcement.decision import Budget, Facts, OverrideFact, Scope
 from scheduling.windows import Week
 
 Key = tuple[Hold, Scope]
@@ -51,3 +52,18 @@ def otherwise(facts: Facts, counted: Mapping[Key, int], what: Otherwise) -> Fact
         week=what.week if what.other_week else facts.week,
         override=override and override._replace(spent=override.spent + what.more),
     )
+
+
+def paused(facts: Facts, until: datetime | None) -> Facts:
+    """The facts if a person paused the campaign by hand."""
+    return facts._replace(manual=True, manual_until=until)
+
+
+def activated(facts: Facts) -> Facts:
+    """The facts if a person ended the pause by hand."""
+    return facts._replace(manual=False, manual_until=None)
+
+
+def overridden(facts: Facts, lifts: Iterable[Hold], ends_at: datetime, extra: int | None, now: datetime) -> Facts:
+    """The facts if a person made an override now."""
+    return facts._replace(override=OverrideFact(in_order(lifts), now, ends_at, extra, 0))

@@ -51,7 +51,8 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         next_day = " next day" if self.ends_next_day else ""
-        return f"{self.get_day_of_week_display()} {self.start_time:%H:%M}–{self.end_time:%H:%M}{next_day}"
+        start, end = (moment.isoformat("seconds" if moment.second else "minutes") for moment in self.window[1:3])
+        return f"{self.get_day_of_week_display()} {start}–{end}{next_day}"
 
     @property
     def window(self) -> Window:

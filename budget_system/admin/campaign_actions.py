@@ -1,20 +1,20 @@
 """What a person can do to campaigns: one by one on their pages, or several at once from the list."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from budget_system import clock
-from budget_system.admin import show
+from budget_system.admin import foresight, show, what_if
 from budget_system.admin.base import actor_of
+from budget_system.admin.campaign_page import state_of
 from budget_system.admin.forms import END_OF_DAY, NO_END, AmountField, OptionalReasonForm, ReasonForm, UntilForm
 from budget_system.admin.pages import ActionsAdmin, Outcome, ask, ask_bulk, object_action
 from budget_system.admin.ui import Checkboxes, Textarea
@@ -22,7 +22,9 @@ from budget_system.errors import Refused
 from campaigns.holds import Hold, Verdict
 from campaigns.models import Campaign
 from enforcement import services
-from enforcement.explain import Explanation, explain, local_text
+from enforcement.explain import local_text
+
+OVERRIDES = "campaigns.override_campaign"
 
 
 class PauseForm(UntilForm):
@@ -72,6 +74,7 @@ class CampaignActions(ActionsAdmin):
         "override",
         "emergency_stop",
         "clear_stop",
+        "what_if",
         {"title": "More", "items": ["clear_override", "archive", "restore"]},
     )
 
@@ -85,7 +88,7 @@ class CampaignActions(ActionsAdmin):
     def offered(self, obj: Campaign) -> Iterable[str]:
         if obj.archived_at is not None:
             return ("restore",) if obj.emergency_stopped_at is None else ("restore", "clear_stop")
-        names = ["pause", "activate", "archive"]
+        names = ["pause", "activate", "what_if", "archive"]
         names.append("emergency_stop" if obj.emergency_stopped_at is None else "clear_stop")
         has_override = obj.overrides.filter(cleared_at=None).exists()
         names.append("override")
@@ -104,32 +107,40 @@ class CampaignActions(ActionsAdmin):
 
         return ask(
             self, request, obj, title="Pause", button="Pause", form_class=PauseForm, run=run, zone=zone,
-            intro=[state_of(obj, now), f"Times are in {zone.key}. No reset, raise or schedule ends a pause by hand."],
+            intro=[
+                state_of(obj, now),
+                f"Times are in {zone.key}. No reset, raise or schedule ends a pause by hand.",
+                foresight.of_pauses(obj, now),
+            ],
+            foresee=lambda form: foresight.of_pause(obj, form.ends_at(zone, now), now),
         )  # fmt: skip
 
     @object_action("Activate…", path="activate", needs="campaigns.pause_campaign", icon="play_arrow")
     def activate(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
-        def run(form: Any) -> None:
-            verdict = services.activate(
-                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
-            )
+        now = clock.now()
+
+        def run(form: Any) -> HttpResponse | None:
+            verdict = services.activate(obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=now)
             if verdict.runs:
                 self.say(request, f"“{obj}” runs.")
-            else:
-                self.say(
-                    request,
-                    format_html(
-                        "“{}” stays paused: {}. {}", obj, show.hold_words(verdict.holds), way_on(request, obj, verdict)
-                    ),
-                    messages.WARNING,
-                )
+                return None
+            self.say(
+                request,
+                format_html(
+                    "“{}” stays paused: {}. {}", obj, show.hold_words(verdict.holds), way_on(request, obj, verdict)
+                ),
+                messages.WARNING,
+            )
+            if Hold.EMERGENCY_STOP in verdict.holds or not self.may(request, OVERRIDES):
+                return None
+            return HttpResponseRedirect(_override_url(obj))
 
         return ask(
             self, request, obj, title="Activate", button="Activate", form_class=OptionalReasonForm, run=run,
-            intro=[state_of(obj, clock.now()), "This ends the pause by hand. Other holds stay: see Override."],
+            intro=[state_of(obj, now), foresight.of_activation(obj, now)],
         )  # fmt: skip
 
-    @object_action("Override…", path="override", needs="campaigns.override_campaign", icon="lock_open")
+    @object_action("Override…", path="override", needs=OVERRIDES, icon="lock_open")
     def override(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         zone, now = obj.brand.zone, clock.now()
 
@@ -159,10 +170,19 @@ class CampaignActions(ActionsAdmin):
                 state_of(obj, now),
                 f"Times are in {zone.key}. It ends by itself, takes the place of an earlier one, and is kept. "
                 "A monthly or lifetime budget needs an end other than the day's.",
+                foresight.of_overrides(obj, [Hold(code) for code in standing], now),
             ],
+            foresee=lambda form: foresight.of_override(
+                obj, [Hold(code) for code in form.cleaned_data["lifts"]], form.ends_at(zone, now),
+                form.cleaned_data["extra_budget"], now,
+            ),
         )  # fmt: skip
 
-    @object_action("Clear override…", path="clear-override", needs="campaigns.override_campaign", icon="lock")
+    @object_action("What if…", path="what-if", needs="campaigns.view_campaign", icon="help")
+    def what_if(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        return what_if.page(self, request, obj, clock.now())
+
+    @object_action("Clear override…", path="clear-override", needs=OVERRIDES, icon="lock")
     def clear_override(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         def run(form: Any) -> None:
             verdict = services.clear_override(
@@ -275,28 +295,10 @@ def way_on(request: HttpRequest, campaign: Campaign, verdict: Verdict) -> SafeSt
     """What a person can do about the holds that remain."""
     if Hold.EMERGENCY_STOP in verdict.holds:
         return format_html("Clear the emergency stop first.")
-    if not request.user.has_perm("campaigns.override_campaign"):
+    if not request.user.has_perm(OVERRIDES):
         return format_html("Who may override can let it run in spite of that: ask a manager.")
-    url = reverse("admin:campaigns_campaign_override", args=[campaign.pk])
-    return show.link(url, "Let it run in spite of that: override…")
+    return show.link(_override_url(campaign), "Let it run in spite of that: override…")
 
 
-def explained(campaign: Campaign, now: datetime) -> Explanation | str:
-    """The decision in words, or why there is none."""
-    try:
-        return explain(campaign.pk, now)
-    except Refused as error:
-        return error.message
-
-
-def state_of(campaign: Campaign, now: datetime) -> SafeString:
-    """The state sentence, and a line for each hold with its figures."""
-    explanation = explained(campaign, now)
-    if isinstance(explanation, str):
-        return format_html('<p class="mb-4">{} {}</p>', show.badge("Cannot be decided", show.BAD), explanation)
-    return format_html(
-        '<p class="mb-2">{} <span class="font-semibold text-important">{}</span></p><div class="mb-4">{}</div>',
-        show.status_badge(campaign),
-        explanation.summary,
-        show.lines(explanation.sentences),
-    )
+def _override_url(campaign: Campaign) -> str:
+    return reverse("admin:campaigns_campaign_override", args=[campaign.pk])

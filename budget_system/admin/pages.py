@@ -99,29 +99,42 @@ def ask(
     *,
     title: str,
     button: str,
-    form_class: type[forms.Form],
+    form_class: Callable[..., forms.Form],
     run: Callable[[Any], object],
-    intro: Sequence[object] = (),
+    intro: Iterable[object] = (),
     zone: ZoneInfo | None = None,
     danger: bool = False,
     initial: dict[str, Any] | None = None,
+    foresee: Callable[[Any], object] | None = None,
 ) -> HttpResponse:
-    """Ask on a page of its own, then `run(form)`. What it refuses is shown on the form; moments are in `zone`."""
+    """Ask on a page of its own, then `run(form)`. What it refuses is shown on the form; moments are in `zone`.
+
+    If `run` gives an answer, that is shown next, else the page of `obj`. With `foresee`, a second button shows what
+    would come of what was filled in, and does nothing else.
+    """
     with timezone.override(zone or ZoneInfo("UTC")):
         posted = request.method == "POST"
         form = form_class(request.POST) if posted else form_class(initial=initial)
+        foreseen: object = ""
         if posted and form.is_valid():
             try:
-                run(form)
+                if foresee is not None and "_foresee" in request.POST:
+                    foreseen = foresee(form)
+                else:
+                    following = run(form)
+                    return following if isinstance(following, HttpResponse) else _back_to(model_admin, obj)
             except Refused as error:
                 form.add_error(error.field if error.field in form.fields else None, error.message)
                 vars(form)["refusal"] = error
-            else:
-                return HttpResponseRedirect(model_admin.url_of(obj))
         return _page(
             model_admin, request, form, title=title, button=button, intro=intro, danger=danger,
-            back=model_admin.url_of(obj), subtitle=str(obj), original=obj,
+            back=model_admin.url_of(obj), subtitle=str(obj), original=obj, foresees=foresee is not None,
+            foreseen=foreseen,
         )  # fmt: skip
+
+
+def _back_to(model_admin: UseCaseAdmin[Any], obj: Any) -> HttpResponse:
+    return HttpResponseRedirect(model_admin.url_of(obj))
 
 
 Outcome = tuple[str, object | None]
@@ -191,12 +204,14 @@ def _page(
     *,
     title: str,
     button: str,
-    intro: Sequence[object],
+    intro: Iterable[object],
     danger: bool,
     back: str,
     subtitle: str | None,
     original: Any,
     hidden: Sequence[tuple[str, object]] = (),
+    foresees: bool = False,
+    foreseen: object = "",
 ) -> HttpResponse:
     request.current_app = model_admin.admin_site.name
     context = {
@@ -212,5 +227,7 @@ def _page(
         "danger": danger,
         "back": back,
         "hidden": hidden,
+        "foresees": foresees,
+        "foreseen": foreseen,
     }
     return render(request, "budget/ask.html", context)
