@@ -1,8 +1,7 @@
 """Brands and the audit record in the admin."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from moneyed import CURRENCIES
@@ -19,25 +18,22 @@ from access.callers import Caller, caller_of
 from access.services import join_if_needed
 from brands.models import AuditEntry, Brand
 from brands.services import INPUTS, zone_names
-from budget_system import clock, money
-from budget_system.admin import show
-from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, query_url, with_archived
-from budget_system.admin.budget_guard import guarded
+from budget_system import money
+from budget_system.admin import brand_page, show
+from budget_system.admin.base import Panel, RecordAdmin, note, noted, query_url, with_archived
+from budget_system.admin.brand_actions import BUDGETS, BrandActions, stop_notice
+from budget_system.admin.brand_timeline import timeline_of
+from budget_system.admin.budget_guard import warn_of_daily_above_monthly
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups, TodayFilter
-from budget_system.admin.forms import OptionalReasonForm, ReasonForm, UseCaseForm
+from budget_system.admin.forms import UseCaseForm
 from budget_system.admin.lists import share_used
-from budget_system.admin.pages import ActionsAdmin, ask, object_action
-from budget_system.admin.ui import AutocompleteSelectFilter, DropdownFilter, Radios, SearchableSelect
+from budget_system.admin.ui import AutocompleteSelectFilter, DropdownFilter, SearchableSelect
 from budget_system.db import joined, use_case
 from campaigns.models import Campaign, CampaignStatus
 from enforcement import services
-from enforcement.evaluation import Evaluation
 from enforcement.explain import local_text
 from spending.figures import Spent, spent
 from spending.models import PeriodKind
-
-BUDGETS = ("daily_budget", "monthly_budget")
-HISTORY = 20
 
 
 class BrandStateFilter(DropdownFilter):
@@ -113,22 +109,6 @@ class BrandForm(UseCaseForm):
             self.initial["timezone"] = str(self.initial["timezone"])
 
 
-class ForcedResetForm(ReasonForm):
-    """Which period begins afresh; a second look is asked for, as the budget counts from 0 again."""
-
-    kinds = forms.ChoiceField(
-        label="Begin afresh",
-        widget=Radios,
-        choices=[("D", "Today"), ("M", "This month"), ("DM", "Both")],
-        initial="D",
-    )
-    confirm = forms.BooleanField(
-        label="Yes: what has been spent in it no longer counts against the budget",
-        error_messages={"required": "Tick this to confirm."},
-    )
-    field_order = ["kinds", "reason", "confirm"]
-
-
 class BrandFigures:
     """What a row of the list shows beside the brand itself."""
 
@@ -140,7 +120,7 @@ class BrandFigures:
 
 
 @admin.register(Brand)
-class BrandAdmin(ActionsAdmin):
+class BrandAdmin(BrandActions):
     form = BrandForm
     inputs = INPUTS
     budgets = BUDGETS
@@ -159,9 +139,6 @@ class BrandAdmin(ActionsAdmin):
     essentials = ("action_checkbox", "name", "today", "month", "campaigns_count", "state")
     list_fullwidth = True
     empty_text = "A brand is a client with its budgets, time zone and currency. Add the first one, then its campaigns."
-    actions_detail = (
-        "emergency_stop", "clear_stop", "forced_reset", "archive", "restore",
-    )  # fmt: skip
     fieldsets = (
         ("Brand", {"fields": ("name", "timezone", "currency")}),
         ("Budgets", {"fields": BUDGETS, "description": "They cover the sum of all campaigns. A change acts at once."}),
@@ -215,141 +192,43 @@ class BrandAdmin(ActionsAdmin):
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("obj") is not None:
+            note(kwargs["obj"], (caller_of(request), request.GET.get("campaigns", "1")), "asked")
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def panels_above(self, obj: Brand, now: datetime) -> Sequence[Panel]:
-        self.dress([obj], now)
-        use = noted(obj).spent
-        facts = show.facts(
-            [
-                ("Spent today", show.use_bar(use.day.used, obj.daily_budget, obj.currency, use.day.forgiven)),
-                (
-                    "Spent this month",
-                    show.use_bar(use.month.used, obj.monthly_budget, obj.currency, use.month.forgiven),
-                ),
-                ("Campaigns", _campaigns(obj, noted(obj))),
-                ("Local time", f"{now.astimezone(obj.zone):%a %d %b %Y %H:%M} {obj.zone.key}"),
-            ]
-        )
-        return [Panel("Now", format_html("{}{}", _notice(obj, now), facts))]
+        caller, page = noted(obj, "asked")
+        uses = spent([obj], now)[obj.pk]
+        ahead, past = brand_page.outlook(obj, uses, now)
+        money_now = brand_page.money_now(obj, uses, ahead, now)
+        panels = [
+            Panel(f"Now, {local_text(obj.zone, now, now)}", format_html("{}{}", stop_notice(obj, now), money_now)),
+            Panel("Spend", brand_page.charts_of(obj, ahead, past, now)),
+        ]
+        if caller.may("campaigns.view_campaign"):
+            panels.insert(1, Panel("Campaigns", brand_page.campaigns_of(obj, uses, page, now)))
+        return panels
 
     def panels_below(self, obj: Brand, now: datetime) -> Sequence[Panel]:
-        return [Panel("History of the budgets", _budget_history(obj))]
+        caller, _ = noted(obj, "asked")
+        panels = [Panel("History of the budgets", brand_page.budgets_table(obj))]
+        if caller.may("access.view_membership"):
+            panels.append(Panel("Members", brand_page.members_of(obj, caller)))
+        return [*panels, Panel("Timeline", timeline_of(obj, caller, now))]
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Brand:
         brand = _create(caller_of(request), form.given(INPUTS), now)
         self.say(request, f"The brand “{brand}” is there. Add its campaigns next.")
-        self._warn(request, brand)
+        warn_of_daily_above_monthly(self, request, brand)
         return brand
 
     def change(self, request: HttpRequest, obj: Brand, form: Any, now: datetime) -> None:
         changes = form.changes(INPUTS)
-        if not changes:
+        if changes:
+            self.change_inputs(request, obj, form, changes, now)
+        else:
             self.say(request, f"Nothing was changed in “{obj}”.", messages.INFO)
-            return
-        evaluation = self._change(request, obj, form, changes, now)
-        obj.refresh_from_db()
-        self.say(request, f"“{obj}” was changed.{flips_text(evaluation)}")
-        self._warn(request, obj)
-
-    def _change(
-        self, request: HttpRequest, brand: Brand, form: Any, changes: Mapping[str, object], now: datetime,
-        reason: str | None = None,
-    ) -> Evaluation:  # fmt: skip
-        """Change it; budgets by much only when a person has seen what that does."""
-
-        def call(reason: str) -> Evaluation:
-            return services.change_brand(
-                brand.pk, changes, reason=reason, actor=actor_of(request), now=now,
-                expected_version=form.cleaned_data["expected_version"],
-            )  # fmt: skip
-
-        return guarded(form, brand, changes, BUDGETS, call, now, reason=reason)
-
-    def _warn(self, request: HttpRequest, brand: Brand) -> None:
-        brand.refresh_from_db()
-        if brand.daily_budget is not None and brand.monthly_budget is not None:
-            warn_of_daily_above_monthly(self, request, brand.daily_budget, brand.monthly_budget, brand.currency)
-
-    # --- Actions ------------------------------------------------------------------------------------------------------
-
-    def offered(self, obj: Brand) -> Iterable[str]:
-        stop = "emergency_stop" if obj.emergency_stopped_at is None else "clear_stop"
-        if obj.archived_at is not None:
-            return ("restore",)
-        return (stop, "forced_reset", "archive")
-
-    @object_action("Emergency stop…", path="stop", needs="brands.emergency_stop", icon="emergency_home", danger=True)
-    def emergency_stop(self, request: HttpRequest, obj: Brand) -> HttpResponse:
-        def run(form: Any) -> None:
-            evaluation = services.emergency_stop_brand(
-                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
-            )
-            self.say(request, f"“{obj}” is stopped.{flips_text(evaluation)} It stays so until a person clears it.")
-
-        return ask(
-            self, request, obj, title="Emergency stop", button="Stop all campaigns now", danger=True,
-            form_class=ReasonForm, run=run,
-            intro=["Every campaign of this brand stops now. No override, reset or schedule lifts it."],
-        )  # fmt: skip
-
-    @object_action("Clear emergency stop…", path="clear-stop", needs="brands.clear_emergency_stop", icon="play_circle")
-    def clear_stop(self, request: HttpRequest, obj: Brand) -> HttpResponse:
-        def run(form: Any) -> None:
-            evaluation = services.clear_brand_stop(
-                obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
-            )
-            self.say(request, f"The emergency stop of “{obj}” is cleared.{flips_text(evaluation)}")
-
-        return ask(
-            self, request, obj, title="Clear emergency stop", button="Clear it", form_class=OptionalReasonForm,
-            run=run, intro=[_notice(obj, clock.now()), "Campaigns run again where nothing else holds them."],
-        )  # fmt: skip
-
-    @object_action("Forced reset…", path="reset", needs="brands.force_reset", icon="restart_alt")
-    def forced_reset(self, request: HttpRequest, obj: Brand) -> HttpResponse:
-        def run(form: Any) -> None:
-            kinds = [PeriodKind(code) for code in form.cleaned_data["kinds"]]
-            resets, evaluation = services.force_reset(
-                obj.pk, kinds, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
-            )
-            told = "; ".join(
-                f"{PeriodKind(reset.kind).label.lower()} {reset.starts_on}: {show.amount(reset.forgiven, obj.currency)}"
-                for reset in resets
-            )
-            self.say(request, f"No longer counted for “{obj}”: {told}.{flips_text(evaluation)}")
-
-        use = spent([obj], clock.now())[obj.pk]
-        return ask(
-            self, request, obj, title="Forced reset", button="Begin afresh", danger=True,
-            form_class=ForcedResetForm, run=run,
-            intro=[
-                "The ledger keeps the truth; what was spent so far only stops counting against the budget.",
-                f"Today: {show.use_text(use.day.used, obj.daily_budget, obj.currency)}",
-                f"This month: {show.use_text(use.month.used, obj.monthly_budget, obj.currency)}",
-            ],
-        )  # fmt: skip
-
-    @object_action("Archive…", path="archive", needs="brands.delete_brand", icon="archive")
-    def archive(self, request: HttpRequest, obj: Brand) -> HttpResponse:
-        def run(form: Any) -> None:
-            services.archive_brand(obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now())
-            self.say(request, f"“{obj}” and its campaigns are archived and paused. Nothing was deleted.")
-
-        count = obj.campaigns.filter(archived_at=None).count()
-        return ask(
-            self, request, obj, title="Archive", button="Archive", danger=True, form_class=OptionalReasonForm, run=run,
-            intro=[f"The brand and its {count} campaigns are paused and leave the lists. Nothing is deleted."],
-        )  # fmt: skip
-
-    @object_action("Restore…", path="restore", needs="access.restore", icon="unarchive")
-    def restore(self, request: HttpRequest, obj: Brand) -> HttpResponse:
-        def run(_: Any) -> None:
-            services.restore_brand(obj.pk, actor=actor_of(request), now=clock.now())
-            self.say(request, f"“{obj}” is back. Its campaigns stay paused until a person activates them.")
-
-        return ask(
-            self, request, obj, title="Restore", button="Restore", form_class=forms.Form, run=run,
-            intro=["The brand and the campaigns archived with it come back, paused."],
-        )  # fmt: skip
 
 
 @use_case
@@ -372,66 +251,6 @@ def _state(brand: Brand) -> SafeString:
     if brand.archived_at is not None:
         return show.badge("Archived")
     return show.nothing()
-
-
-def _notice(brand: Brand, now: datetime) -> SafeString:
-    if brand.emergency_stopped_at is None:
-        return SafeString()
-    return format_html(
-        '<p class="mb-4">{} since {} by {}: {}</p>',
-        show.badge("Emergency stop", show.BAD),
-        local_text(brand.zone, brand.emergency_stopped_at, now),
-        brand.emergency_stopped_by,
-        brand.emergency_stop_reason,
-    )
-
-
-def _budget_history(brand: Brand) -> SafeString:
-    entries = AuditEntry.objects.filter(object_id=brand.pk).order_by("-id")[: HISTORY * 10]
-    changes = [entry for entry in entries if set(BUDGETS) & set(entry.after)][:HISTORY]
-    return show.table(
-        ["When", "Who", "What", "Why"],
-        [
-            (
-                show.moment(entry.at, brand.zone),
-                entry.actor,
-                show.change_lines(_budgets(entry.before, brand), _budgets(entry.after, brand)),
-                entry.reason or show.nothing(),
-            )
-            for entry in changes
-        ],
-        "No change of a budget yet.",
-    )
-
-
-def _budgets(values: dict[str, Any], brand: Brand) -> dict[str, object]:
-    """Those of these values that are budgets, in words."""
-    return {
-        name: show.limit(None if value is None else Decimal(value), brand.currency)
-        for name, value in values.items()
-        if name in BUDGETS
-    }
-
-
-def flips_text(evaluation: Evaluation) -> str:
-    """How many campaigns an act stopped and started; empty if none."""
-    stopped = sum(1 for change in evaluation.flips if change.verdict.holds)
-    started = len(evaluation.flips) - stopped
-    parts = [f"{count} {word}" for count, word in ((stopped, "stopped"), (started, "started")) if count]
-    return f" Campaigns: {', '.join(parts)}." if parts else ""
-
-
-def warn_of_daily_above_monthly(
-    model_admin: ActionsAdmin, request: HttpRequest, daily: Decimal, monthly: Decimal, currency: str
-) -> None:
-    """A daily budget above the monthly one is allowed, and is likely a typing error."""
-    if daily > monthly:
-        model_admin.say(
-            request,
-            f"The daily budget {show.amount(daily, currency)} is higher than the monthly budget "
-            f"{show.amount(monthly, currency)}: the month will end before the day does. Is that meant?",
-            messages.WARNING,
-        )
 
 
 # --- Audit -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,333 @@
+"""A brand's page: its money now, its campaigns, charts, who changed its budgets, who works for it, what happened."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.db.models import Case, Count, Exists, ExpressionWrapper, F, IntegerField, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from access.callers import Caller
+from access.models import Membership
+from brands.history import BUDGETS, Version, budget_history
+from brands.models import AuditEntry, Brand
+from brands.periods import local_date, month_start, next_month_start
+from budget_system import money
+from budget_system.admin import charts, show
+from budget_system.admin.home import day_chart
+from budget_system.fields import MoneyField
+from campaigns.holds import Hold
+from campaigns.models import Campaign
+from enforcement.explain import local_text
+from spending.figures import Spent, Use
+from spending.history import budgets_by_day, by_day, days
+from spending.models import BudgetPeriod, ForcedReset, PeriodKind
+from spending.projection import WEEKS, days_to_come
+
+CAMPAIGNS_A_PAGE = 15
+VERSIONS = 30
+ENTRIES_READ = 300
+"""How many changes of inputs are read for the history of the budgets."""
+
+
+# --- Money -----------------------------------------------------------------------------------------------------------
+
+
+class Outlook(NamedTuple):
+    """What the present day and month will come to, of what counts; None while too little is known."""
+
+    by_day: dict[Any, Decimal]
+    day: Decimal | None
+    month: Decimal | None
+
+
+def outlook(brand: Brand, uses: Spent, now: datetime) -> tuple[Outlook, dict[Any, Decimal]]:
+    """The projection, and what was spent on each of the days that it rests on and of this month."""
+    today = local_date(brand.zone, now)
+    first = min(month_start(today), today - timedelta(days=7 * WEEKS))
+    past = by_day([brand.pk], first, today)[brand.pk]
+    expected = days_to_come(past, today)
+    if expected is None:
+        return Outlook({}, None, None), past
+    left_of_today = expected[today] - past.get(today, Decimal(0))
+    month = uses.month.used + sum(expected.values(), -past.get(today, Decimal(0)))
+    return Outlook(expected, uses.day.used + left_of_today, month), past
+
+
+def money_now(brand: Brand, uses: Spent, ahead: Outlook, now: datetime) -> SafeString:
+    """The budgets of the day and the month: spent, set aside, what remains, and what it will come to."""
+    today = local_date(brand.zone, now)
+    last = next_month_start(today) - timedelta(days=1)
+    periods = [
+        _period(f"Today, {today:%a %-d %b}", uses.day, brand.daily_budget, ahead.day, "midnight", brand),
+        _period(f"{today:%B %Y}", uses.month, brand.monthly_budget, ahead.month, f"{last:%-d %B}", brand),
+    ]
+    return render_to_string(
+        "budget/money_now.html",
+        {"periods": periods, "resets": _resets(brand, uses, now), "is_projected": ahead.month is not None},
+    )
+
+
+def _period(
+    title: str, use: Use, budget: Decimal | None, projected: Decimal | None, ends: str, brand: Brand
+) -> dict[str, object]:
+    left = use.left_of(budget)
+    return {
+        "title": title,
+        "bar": show.use_bar(use.used, budget, brand.currency, use.forgiven, use.reserved),
+        "facts": [
+            ("Spent", show.amount(use.used, brand.currency)),
+            ("Set aside", show.amount(use.reserved, brand.currency)),
+            ("Remains", "no limit" if left is None else show.amount(left, brand.currency)),
+            (f"Projected by {ends}", _projected(projected, budget, brand.currency)),
+        ],
+    }
+
+
+def _projected(projected: Decimal | None, budget: Decimal | None, currency: str) -> object:
+    if projected is None:
+        return show.nothing("not known yet")
+    amount = show.amount(rounded(projected, currency), currency)
+    if not budget:
+        return amount
+    share = money.percent_used(max(projected, Decimal(0)), budget)
+    over = projected - budget
+    if over <= 0:
+        return format_html("{} {}", amount, show.small(f"{share} % of the budget"))
+    beyond = show.amount(rounded(over, currency), currency)
+    return format_html("{} {}", amount, show.small(f"{share} % of the budget: {beyond} over it"))
+
+
+def rounded(value: Decimal, currency: str) -> Decimal:
+    """A projection is no exact figure: it is shown with the currency's decimals and no more."""
+    return value.quantize(Decimal(1).scaleb(-money.decimals(currency)))
+
+
+def _resets(brand: Brand, uses: Spent, now: datetime) -> list[str]:
+    """Who began the present day or month afresh; nothing is asked where nothing is forgiven."""
+    if not uses.day.forgiven and not uses.month.forgiven:
+        return []
+    today = local_date(brand.zone, now)
+    present = Q(kind=PeriodKind.DAY, starts_on=today) | Q(kind=PeriodKind.MONTH, starts_on=month_start(today))
+    return [
+        f"{show.amount(reset.forgiven, brand.currency)} of {_WORDS[reset.kind]} no longer count since "
+        f"{local_text(brand.zone, reset.at, now)}, by {reset.actor}: {reset.reason}"
+        for reset in ForcedReset.objects.filter(present, brand=brand)[:5]
+    ]
+
+
+_WORDS = {PeriodKind.DAY.value: "today", PeriodKind.MONTH.value: "this month"}
+
+
+# --- Charts ----------------------------------------------------------------------------------------------------------
+
+
+def charts_of(brand: Brand, ahead: Outlook, past: dict[Any, Decimal], now: datetime) -> SafeString:
+    return format_html(
+        '<div class="grid gap-6 lg:grid-cols-2">{}{}</div>',
+        month_chart(brand, ahead, past, now),
+        day_chart(brand, now),
+    )
+
+
+def month_chart(brand: Brand, ahead: Outlook, past: dict[Any, Decimal], now: datetime) -> SafeString:
+    """Each day's spend against the budget of that day, and what today and the days that are left will come to."""
+    today = local_date(brand.zone, now)
+    all_days = days(month_start(today), next_month_start(today) - timedelta(days=1))
+    series = [charts.Series("Spent", [past.get(day, Decimal(0)) if day <= today else None for day in all_days])]
+    budgets = budgets_by_day(brand, all_days[0], all_days[-1], today)
+    if any(budget is not None for budget in budgets):
+        series.append(charts.Series("Daily budget", budgets, "line", charts.RED))
+    if ahead.by_day:
+        expected = [
+            rounded(ahead.by_day[day], brand.currency) if day in ahead.by_day else None for day in all_days
+        ]  # fmt: skip
+        series.append(charts.Series("Projected", expected, "dashed", charts.ORANGE))
+    return charts.money_chart(
+        f"{today:%B %Y} by day", [str(day.day) for day in all_days], series, currency=brand.currency,
+        x_title=f"Day of {today:%B}",
+    )  # fmt: skip
+
+
+# --- Campaigns -------------------------------------------------------------------------------------------------------
+
+_NEED_A_LOOK = (
+    Hold.EMERGENCY_STOP, Hold.LIFETIME_BUDGET_EXCEEDED, Hold.MONTHLY_BUDGET_EXCEEDED, Hold.DAILY_BUDGET_EXCEEDED,
+    Hold.CIRCUIT_BREAKER, Hold.NO_SCHEDULE,
+)  # fmt: skip
+
+
+def campaigns_of(brand: Brand, uses: Spent, number: str, now: datetime) -> SafeString:
+    """One page of the brand's campaigns: those that need a look first, then those that have spent most."""
+    counts = _counts(brand)
+    total = sum(count for _, count in counts)
+    pages = max(1, -(-total // CAMPAIGNS_A_PAGE))
+    page = min(max(int(number), 1), pages) if number.isdecimal() and len(number) < 7 else 1
+    first = (page - 1) * CAMPAIGNS_A_PAGE
+    rows = list(_ordered(brand, now)[first : first + CAMPAIGNS_A_PAGE]) if total else []
+    url = reverse("admin:brands_brand_change", args=[brand.pk])
+    return render_to_string(
+        "budget/brand_campaigns.html",
+        {
+            "rows": [_campaign_cells(campaign, brand, uses) for campaign in rows],
+            "counts": counts,
+            "shown": f"{first + 1}–{first + len(rows)} of {total}",
+            "before": f"{url}?campaigns={page - 1}#campaigns" if page > 1 else "",
+            "after": f"{url}?campaigns={page + 1}#campaigns" if page < pages else "",
+            "all": f"{reverse('admin:campaigns_campaign_changelist')}?brand__id__exact={brand.pk}",
+            "add": reverse("admin:campaigns_campaign_add"),
+        },
+    )
+
+
+def _counts(brand: Brand) -> list[tuple[str, int]]:
+    """How many run, and how many are paused by which reason, in the order of the reasons."""
+    found = dict(
+        Campaign.objects.current()
+        .filter(brand=brand)
+        .order_by()
+        .values_list("pause_reason")
+        .annotate(count=Count("pk"))
+        .values_list("pause_reason", "count")
+    )
+    running = [("running", found.pop(""))] if "" in found else []
+    return running + [(hold.label.lower(), found[hold.value]) for hold in Hold if hold.value in found]
+
+
+def _ordered(brand: Brand, now: datetime) -> Any:
+    today = BudgetPeriod.objects.filter(
+        scope_id=OuterRef("pk"), kind=PeriodKind.DAY, starts_on=local_date(brand.zone, now)
+    )
+    # In parts of both sides, as 80 times the largest total is more than a database's integer holds.
+    part = ExpressionWrapper(F("budget") / 100 * show.NEARLY_USED_UP, output_field=MoneyField())
+    rank = Case(
+        When(pause_reason__in=[hold.value for hold in _NEED_A_LOOK], then=0),
+        When(Q(pause_reason="") & Exists(today.filter(used__gte=part)), then=1),
+        When(pause_reason="", then=2),
+        When(pause_reason=Hold.MANUAL.value, then=3),
+        When(pause_reason=Hold.OUTSIDE_SCHEDULE.value, then=4),
+        default=5,
+        output_field=IntegerField(),
+    )
+    used = Coalesce(Subquery(today.values("used")[:1]), Value(0), output_field=MoneyField())
+    campaigns = Campaign.objects.current().filter(brand=brand)
+    return campaigns.annotate(rank=rank, used_today=used).order_by("rank", "-used_today", "name", "pk")
+
+
+def _campaign_cells(campaign: Any, brand: Brand, uses: Spent) -> dict[str, object]:
+    used, total = campaign.used_today, uses.day.used
+    share = f"{money.percent_used(used, total)} %" if total > 0 else "–"
+    own = campaign.daily_budget is not None
+    return {
+        "name": show.link_to(campaign, "campaigns_campaign", campaign.pk),
+        "platform": campaign.get_platform_display(),
+        "state": show.status_badge(campaign),
+        "reason": show.reason(campaign.holds) if campaign.holds else "",
+        "today": show.use_bar(used, campaign.daily_budget, brand.currency)
+        if own
+        else show.amount(used, brand.currency),
+        "share": share,
+        "width": min(money.percent_used(used, total), 100) if total > 0 else 0,
+    }
+
+
+# --- History of the budgets ------------------------------------------------------------------------------------------
+
+
+def budgets_table(thing: Brand | Campaign) -> SafeString:
+    """Every version of the budgets of a brand or campaign: from when until when, who, why and from where."""
+    brand = thing if isinstance(thing, Brand) else thing.brand
+    entries = list(
+        AuditEntry.objects.filter(object_id=thing.pk)
+        .filter(Q(action__startswith="create ") | Q(action__startswith="change "))
+        .order_by("-id")[:ENTRIES_READ]
+    )
+    names = (*BUDGETS, "timezone") if isinstance(thing, Brand) else BUDGETS
+    versions = budget_history(reversed(entries), names)
+    table = show.table(
+        ["Budget", "Amount", "From", "Until", "Who", "Why"],
+        [_version_cells(version, brand) for version in versions[:VERSIONS]],
+        "No budget is on record yet.",
+    )
+    if len(versions) <= VERSIONS and len(entries) < ENTRIES_READ:
+        return format_html('{}<p class="mt-2 text-sm">Times are in {}.</p>', table, brand.zone.key)
+    url = f"{reverse('admin:brands_auditentry_changelist')}?object_id={thing.pk}"
+    more = show.link(url, "Older ones are in the audit record")
+    return format_html('{}<p class="mt-2 text-sm">Times are in {}. {}.</p>', table, brand.zone.key, more)
+
+
+def _version_cells(version: Version, brand: Brand) -> Sequence[object]:
+    if version.name in BUDGETS:
+        amount = None if version.value is None else Decimal(version.value)
+        value = show.right(show.limit(amount, version.currency or brand.currency))
+    else:
+        value = show.right(version.value)
+    return (
+        version.name.replace("timezone", "time zone").replace("_", " ").capitalize(),
+        value,
+        _wall_clock(version.since, brand) or show.nothing("before the record"),
+        _wall_clock(version.until, brand) or show.badge("In force", show.GOOD),
+        show.stacked(version.actor or "–", show.small(version.origin) if version.origin else ""),
+        version.reason or show.nothing(),
+    )
+
+
+def _wall_clock(at: datetime | None, brand: Brand) -> SafeString:
+    """In the brand's zone, which is named once below the table; empty for no moment."""
+    if at is None:
+        return SafeString()
+    return format_html('<span class="whitespace-nowrap">{}</span>', f"{at.astimezone(brand.zone):%Y-%m-%d %H:%M}")
+
+
+# --- Members ---------------------------------------------------------------------------------------------------------
+
+
+def members_of(brand: Brand, caller: Caller) -> SafeString:
+    """Who works for the brand, with their roles."""
+    members = (
+        Membership.objects.filter(brand=brand)
+        .select_related("user")
+        .prefetch_related("user__groups")
+        .order_by("user__username")
+    )
+    may_remove = caller.may("access.delete_membership")
+    may_add = caller.may("access.add_membership") and brand.archived_at is None
+    rows = [_member_cells(member, brand, caller, may_remove=may_remove) for member in members]
+    headers = ["Person", "Role", "Works for it since", "Made a member by", *([""] if may_remove else [])]
+    table = show.table(headers, rows, "Nobody works for this brand alone.")
+    add = (
+        show.link(reverse("admin:brands_brand_add_member", args=[brand.pk]), "Add a member…")
+        if may_add
+        else SafeString()
+    )
+    return format_html(
+        '{}<p class="mt-3">{} <span class="text-base-500 dark:text-base-400">Administrators see all brands anyway.'
+        "</span></p>",
+        table,
+        add,
+    )
+
+
+def _member_cells(member: Membership, brand: Brand, caller: Caller, *, may_remove: bool) -> Sequence[object]:
+    user: Any = member.user
+    name = user.get_username() + (f" ({user.get_full_name()})" if user.get_full_name() else "")
+    url = f"{reverse('admin:brands_brand_remove_member', args=[brand.pk])}?member={member.pk}"
+    cells: list[object] = [
+        show.link(reverse("admin:auth_user_change", args=[user.pk]), name) if caller.may("auth.view_user") else name,
+        roles_of(user),
+        _wall_clock(member.created_at, brand),
+        member.created_by,
+    ]
+    return [*cells, show.link(url, "Remove…")] if may_remove else cells
+
+
+def roles_of(user: Any) -> str:
+    if not user.is_active:
+        return "login switched off"
+    names = [group.name.capitalize() for group in user.groups.all()]
+    return "Superuser" if user.is_superuser else ", ".join(names) or "none: may do nothing"
