@@ -7,18 +7,21 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from access.callers import Caller
+from brands.models import AuditEntry
 from budget_system import clock
-from budget_system.admin import show
+from budget_system.admin import show, what_if
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, with_archived
 from budget_system.admin.budget_guard import guarded, warn_of_daily_above_monthly
-from budget_system.admin.campaign_actions import now_text, state_of
+from budget_system.admin.campaign_actions import now_text
 from budget_system.admin.campaign_list import CampaignList
+from budget_system.admin.campaign_page import OLDER, charts_panel, state_panel, timeline_panel, who
 from budget_system.admin.filters import DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import UseCaseForm
 from budget_system.admin.ui import (
@@ -26,7 +29,8 @@ from budget_system.admin.ui import (
     DropdownFilter,
     Switch,
 )
-from budget_system.admin.week import WeekInline, rows_of
+from budget_system.admin.week import WeekInline, changed_rows, week_context
+from budget_system.errors import Conflict
 from campaigns.holds import Hold, Verdict
 from campaigns.models import Campaign, Override, StateChange
 from campaigns.services import INPUTS
@@ -35,7 +39,6 @@ from enforcement.services import Cause
 from spending.ledger import LIFETIME_STARTS_ON
 from spending.models import BudgetPeriod, PeriodKind
 
-TIMELINE = 20
 BUDGETS = ("daily_budget", "monthly_budget", "lifetime_budget")
 
 
@@ -49,6 +52,36 @@ class CampaignForm(UseCaseForm):
         if not self.instance._state.adding:
             del self.fields["paused"]
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if isinstance(self.refusal, Conflict):
+            self._go_on_from_what_is_stored()
+        return cleaned
+
+    def _check_version(self, expected: int | None) -> None:
+        try:
+            super()._check_version(expected)
+        except ValidationError:
+            if expected is None:
+                raise
+            self._go_on_from_what_is_stored()
+            raise ValidationError(self._conflict()) from None
+
+    def _go_on_from_what_is_stored(self) -> None:
+        """Nothing that was typed or painted is lost: saved once more, it takes the place of what is stored now."""
+        self.data = {**dict(self.data.items()), self.add_prefix("expected_version"): str(self.instance.version)}
+
+    def _conflict(self) -> str:
+        last = AuditEntry.objects.filter(object_id=self.instance.pk).order_by("-id").first()
+        what = f" ({last.action}, by {who(last.actor)})" if last is not None else ""
+        other = [str(self.fields[name].label or name).lower() for name in INPUTS if name in self.changed_data]
+        differs = f" What is stored is another {', another '.join(other)}." if other else ""
+        return (
+            f"“{self.instance}” was changed by somebody else while you were editing{what}. Nothing was saved; what you "
+            f"typed and painted is still here.{differs} Save again to put yours in the place of theirs, or reload the "
+            "page to begin from what is stored."
+        )
+
 
 @admin.register(Campaign)
 class CampaignAdmin(CampaignList):
@@ -59,6 +92,8 @@ class CampaignAdmin(CampaignList):
     opens_after_add = True
     autocomplete_fields = ("brand",)
     inlines = (WeekInline,)
+    change_form_template = "budget/campaign_form.html"
+    warn_unsaved_form = False  # static/budget/week.js warns: what is painted counts too
     empty_text = "A campaign spends its brand's budget. Add one: it runs around the clock until you edit its schedule."
     fieldsets = (
         ("Campaign", {"fields": ("brand", "name", "platform", "external_id")}),
@@ -95,21 +130,26 @@ class CampaignAdmin(CampaignList):
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Campaign | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            note(obj, request.GET.get(OLDER), OLDER)
+            context["week"] = week_context(obj, context["inline_admin_formsets"], clock.now())
+        return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
+
     def panels_above(self, obj: Campaign, now: datetime) -> Sequence[Panel]:
-        self.dress([obj], now)
-        use, currency = noted(obj), obj.brand.currency
-        facts = show.facts(
-            [
-                ("Spent today", show.use_bar(use.day.used, obj.daily_budget, currency, use.day.forgiven)),
-                ("Spent this month", show.use_bar(use.month.used, obj.monthly_budget, currency, use.month.forgiven)),
-                ("Spent in all", show.use_bar(use.lifetime.used, obj.lifetime_budget, currency, use.lifetime.forgiven)),
-                ("Next check", self.next_check(obj)),
-            ]
-        )
-        return [Panel("State", format_html("{}{}", state_of(obj, now), facts))]
+        return [Panel("State", state_panel(obj, now)), Panel("Spend", charts_panel(obj, now))]
 
     def panels_below(self, obj: Campaign, now: datetime) -> Sequence[Panel]:
-        return [Panel("Timeline", _timeline(obj))]
+        panels = [Panel("Timeline", timeline_panel(obj, noted(obj, OLDER)))]
+        return panels if obj.archived_at is not None else [Panel("What if…", what_if.panel(obj)), *panels]
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Campaign:
         campaign = services.create_campaign(
@@ -126,18 +166,19 @@ class CampaignAdmin(CampaignList):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         if not change:
             return
-        campaign, changes = form.instance, form.changes(INPUTS)
-        weeks = [rows_of(formset) for formset in formsets if formset.has_changed()]
-        if not changes and not weeks:
+        campaign, changes, now = form.instance, form.changes(INPUTS), clock.now()
+        rows = changed_rows(formsets, campaign) if request.user.has_perm("scheduling.change_schedule") else None
+        if not changes and rows is None:
             self.say(request, f"Nothing was changed in “{campaign}”.", messages.INFO)
             return
-        now = clock.now()
+        by: dict[str, Any] = {
+            "actor": actor_of(request), "now": now, "expected_version": form.cleaned_data["expected_version"]
+        }  # fmt: skip
 
         def call(reason: str) -> Verdict:
-            return services.change_campaign(
-                campaign.pk, changes, rows=weeks[0] if weeks else None, reason=reason, actor=actor_of(request), now=now,
-                expected_version=form.cleaned_data["expected_version"],
-            )  # fmt: skip
+            if rows is not None and not changes:
+                return services.replace_week(campaign.pk, rows, **by)
+            return services.change_campaign(campaign.pk, changes, rows=rows, reason=reason, **by)
 
         verdict = guarded(form, campaign, changes, BUDGETS, call, now)
         campaign.refresh_from_db()
@@ -145,26 +186,6 @@ class CampaignAdmin(CampaignList):
         self.say(request, f"{what}“{campaign}” was changed. {now_text(verdict)}")
         if changes:
             warn_of_daily_above_monthly(self, request, campaign)
-
-
-def _timeline(campaign: Campaign) -> SafeString:
-    zone = campaign.brand.zone
-    changes = StateChange.objects.filter(campaign=campaign).order_by("-id")[:TIMELINE]
-    return show.table(
-        ["When", "From", "To", "Because", "Cause", "Who"],
-        [
-            (
-                show.moment(change.at, zone),
-                change.get_from_status_display(),
-                change.get_to_status_display(),
-                show.hold_words(change.to_holds) or show.nothing("nothing holds it"),
-                change.cause,
-                change.actor,
-            )
-            for change in changes
-        ],
-        "No change of state yet.",
-    )
 
 
 # --- Overrides -------------------------------------------------------------------------------------------------------
