@@ -387,5 +387,5 @@ _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 def in_page_words(text: str) -> str:
     """A message that speaks of options of the command, with the settings of the page in their place."""
-    text = text.replace("import with --create-brands, or ", "")
+    text = text.replace(", import with --create-brands, or", ", or")
     return _OPTION.sub(lambda found: f"“{_WORDS.get(found[1], found[1].replace('-', ' '))}”", text)

@@ -82,8 +82,9 @@ class ImportPages(ActionsAdmin):
         file = form.cleaned_data["file"]
         try:
             record = imports.start_import(
-                file, file.name, form.options(), actor=caller.name, now=clock.now(), clock=clock.now, dry_run=True
-            )
+                file, file.name, form.options(), actor=caller.name, now=clock.now(), clock=clock.now, dry_run=True,
+                inline_bytes=imports.INLINE_BYTES,
+            )  # fmt: skip
         except Refused as error:
             form.refuse(error)
             return None
@@ -124,7 +125,7 @@ class ImportPages(ActionsAdmin):
         try:
             said = _for_caller(options(), caller)
             following = imports.check_again(
-                record.pk, said, actor=caller.name, now=clock.now(), clock=clock.now
+                record.pk, said, actor=caller.name, now=clock.now(), clock=clock.now, inline_bytes=imports.INLINE_BYTES
             )  # fmt: skip
         except Refused as error:
             form.add_error(error.field if error.field in form.fields else None, error.message)
@@ -137,7 +138,10 @@ class ImportPages(ActionsAdmin):
         record, caller = self._dry_run(request, pk)
         try:
             options = _for_caller(ImportOptions.from_json(record.options), caller)
-            made = imports.confirm(record.pk, options, actor=caller.name, now=clock.now(), clock=clock.now)
+            made = imports.confirm(
+                record.pk, options, actor=caller.name, now=clock.now(), clock=clock.now,
+                inline_bytes=imports.INLINE_BYTES,
+            )  # fmt: skip
         except Refused as error:
             self.say(request, error.message, messages.ERROR)
             return HttpResponseRedirect(self.url_of(record))
