@@ -236,7 +236,7 @@ class ImportPages(ActionsAdmin):
                 "opts": self.opts,
                 "original": record,
                 "form": form,
-                "media": self.media + form.media,
+                "media": form.media,
                 "back": self.url_of(record) if record else None,
                 **context,
             },
