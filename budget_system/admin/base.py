@@ -8,7 +8,7 @@ Its lists, pages, actions, choices and searches all begin at `get_queryset`: who
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 from django.contrib import admin, messages
@@ -17,15 +17,18 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models import Field, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from access.callers import Caller, caller_of
 from budget_system import clock
 from budget_system.admin.columns import columns_context, remember_columns
+from budget_system.admin.export import export_view, is_exportable
 from budget_system.admin.forms import AmountField, UseCaseForm
 from budget_system.admin.lists import BoundedPaginator, Page
+from budget_system.admin.notes import note as note
+from budget_system.admin.notes import noted as noted
 from budget_system.admin.show import campaign_label, limit
 from budget_system.admin.ui import ModelAdmin
 from budget_system.errors import Refused
@@ -144,7 +147,14 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
         chosen = remember_columns(self, request)
         if chosen is not None:
             return chosen
-        return super().changelist_view(request, {**(extra_context or {}), **columns_context(self, request)})
+        tools = {"exportable": is_exportable(self), **columns_context(self, request)}
+        return super().changelist_view(request, {**(extra_context or {}), **tools})
+
+    def get_urls(self) -> list[URLPattern]:
+        if not is_exportable(self):
+            return super().get_urls()
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        return [path("export/", self.admin_site.admin_view(partial(export_view, self)), name=name), *super().get_urls()]
 
     def dress(self, rows: list[M], now: datetime) -> None:
         """Fetch what the columns of these rows show."""
@@ -356,15 +366,6 @@ def amount_field(db_field: Field[Any, Any]) -> AmountField:
         label=str(db_field.verbose_name).capitalize(),
         help_text=db_field.help_text,
     )
-
-
-def noted(obj: models.Model, key: str = "figures") -> Any:
-    """What `dress` fetched for this row."""
-    return vars(obj)[f"_{key}"]
-
-
-def note(obj: models.Model, value: object, key: str = "figures") -> None:
-    vars(obj)[f"_{key}"] = value
 
 
 def query_url(name: str, **params: object) -> str:

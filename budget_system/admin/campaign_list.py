@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 
 from budget_system import clock
 from budget_system.admin import show
-from budget_system.admin.base import note, noted
 from budget_system.admin.campaign_actions import CampaignActions
 from budget_system.admin.filters import ArchivedFilter, FixedFilter, Lookups, TodayFilter
 from budget_system.admin.lists import local_days, pace_of, share_used
+from budget_system.admin.notes import note, noted
 from budget_system.admin.ui import AutocompleteSelectFilter, ChoicesDropdownFilter, DropdownFilter
 from campaigns.holds import Hold
 from campaigns.models import Campaign

@@ -11,10 +11,13 @@ from decimal import Decimal
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
+from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import lookup_field
+from django.contrib.admin.views.main import IGNORED_PARAMS
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Case, CharField, ExpressionWrapper, F, FloatField, Lookup, OuterRef, Subquery, Value, When
@@ -244,6 +247,38 @@ class Page(ChangeList):
     @property
     def rows(self) -> list[Any]:
         return list(self.result_list)
+
+
+# --- Filters ---------------------------------------------------------------------------------------------------------
+
+
+def filters_in_words(changelist: Any, request: HttpRequest) -> list[str]:
+    """What a list is narrowed to: “brand: Acme”, “search: summer”."""
+    told, known = [], set()
+    for spec in changelist.filter_specs:
+        names = {str(name) for name in spec.expected_parameters()}
+        known |= names
+        values = {name: request.GET[name] for name in sorted(names) if request.GET.get(name)}
+        told += [f"{spec.title}: {_in_words(spec, name, value)}" for name, value in values.items()]
+    rest = {name for name, value in request.GET.items() if value} - known - {*IGNORED_PARAMS, "p"}
+    told += [f"{name.split('__')[0].replace('_', ' ')}: as linked" for name in sorted(rest)]
+    return [*told, f"search: {changelist.query}"] if changelist.query else told
+
+
+def _in_words(spec: Any, name: str, value: str) -> str:
+    field = getattr(spec, "field", None)
+    if field is not None and field.is_relation:
+        listed: Any = spec.model_admin.admin_site.get_model_admin(field.related_model)
+        try:
+            found = listed.get_queryset(spec.request).filter(pk=value).first()
+        except (ValueError, ValidationError):
+            found = None
+        return str(found or "not found")
+    if isinstance(spec, SimpleListFilter):
+        return str(dict(spec.lookup_choices).get(value, value))
+    choices = {str(code): str(label) for code, label in getattr(field, "flatchoices", ())}
+    end = {"_from": "from ", "_to": "to "}.get(name[name.rfind("_") :], "")
+    return f"{end}{choices.get(value, value)}"
 
 
 # --- Rows ------------------------------------------------------------------------------------------------------------
