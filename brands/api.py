@@ -20,6 +20,7 @@ from brands.periods import local_date
 from budget_system import clock, money
 from budget_system.db import joined, use_case
 from budget_system.rest.fields import Amount, Moment, Strict, reason_of_change, text, version
+from budget_system.rest.filters import Filters, of_what_is_gone
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.views import Changeable
 from campaigns.models import Campaign, CampaignStatus
@@ -107,26 +108,17 @@ SUMMARY = inline_serializer(
 )
 
 
-class BrandFilters(filters.FilterSet):  # type: ignore[misc]
+class BrandFilters(Filters):
     name = filters.CharFilter()
     currency = filters.CharFilter()
     timezone = filters.CharFilter(method="in_zone", help_text="IANA name, such as Europe/Berlin.")
     emergency_stopped = filters.BooleanFilter("emergency_stopped_at", lookup_expr="isnull", exclude=True)
-    archived = filters.BooleanFilter(
-        method="as_it_is", help_text="true: the archived ones only, which administrators see."
-    )
+    archived = of_what_is_gone("archived")
 
     def in_zone(self, queryset: QuerySet[Brand], name: str, value: str) -> QuerySet[Brand]:
         if value not in available_timezones():
             raise ValidationError({name: [f"There is no time zone “{value}”."]})
         return queryset.filter(timezone=value)
-
-    def as_it_is(self, queryset: QuerySet[Brand], name: str, value: bool) -> QuerySet[Brand]:
-        return queryset  # the base queryset has seen to it
-
-    class Meta:
-        model = Brand
-        fields: Sequence[str] = ()
 
 
 @extend_schema_view(

@@ -19,6 +19,7 @@ from brands.periods import next_midnight, next_month
 from budget_system import clock, money
 from budget_system.db import joined, use_case
 from budget_system.rest.fields import Amount, Id, Moment, Strict, reason_of_change, text, version
+from budget_system.rest.filters import Filters, of_what_is_gone
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.views import Changeable
 from campaigns.holds import Hold
@@ -190,7 +191,7 @@ class AdviceSerializer(Strict):
     advice_only = serializers.BooleanField(help_text="Always true: another caller may be faster. Reserve to be sure.")
 
 
-class CampaignFilters(filters.FilterSet):  # type: ignore[misc]
+class CampaignFilters(Filters):
     brand = filters.UUIDFilter("brand_id")
     name = filters.CharFilter()
     status = filters.ChoiceFilter(choices=CampaignStatus.choices)
@@ -198,16 +199,7 @@ class CampaignFilters(filters.FilterSet):  # type: ignore[misc]
     hold = filters.ChoiceFilter("holds", choices=HOLDS, lookup_expr="contains", help_text="Any of its holds.")
     platform = filters.ChoiceFilter(choices=Platform.choices)
     external_id = filters.CharFilter()
-    archived = filters.BooleanFilter(
-        method="as_it_is", help_text="true: the archived ones only, which administrators see."
-    )
-
-    def as_it_is(self, queryset: QuerySet[Campaign], name: str, value: bool) -> QuerySet[Campaign]:
-        return queryset  # the base queryset has seen to it
-
-    class Meta:
-        model = Campaign
-        fields: Sequence[str] = ()
+    archived = of_what_is_gone("archived")
 
 
 @extend_schema_view(

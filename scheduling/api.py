@@ -1,6 +1,6 @@
 """Schedules (dayparting) through the API: the windows of campaigns, one by one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from budget_system import clock
 from budget_system.rest.fields import Id, LocalTime, Moment, Strict
+from budget_system.rest.filters import Filters
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.views import Changeable
 from enforcement import services
@@ -49,15 +50,11 @@ def rows_of(values: Mapping[str, Any]) -> ScheduleRow:
     return ScheduleRow(window, values["is_active"])
 
 
-class ScheduleFilters(filters.FilterSet):  # type: ignore[misc]
+class ScheduleFilters(Filters):
     campaign = filters.UUIDFilter("campaign_id")
     brand = filters.UUIDFilter("campaign__brand_id")
     day_of_week = filters.ChoiceFilter(choices=Weekday.choices)
     is_active = filters.BooleanFilter()
-
-    class Meta:
-        model = Schedule
-        fields: Sequence[str] = ()
 
 
 @extend_schema_view(

@@ -18,6 +18,7 @@ from brands.periods import local_date
 from brands.services import zone
 from budget_system import clock, money
 from budget_system.rest.fields import Amount, Id, Moment, Strict, reason_of_change, text, version
+from budget_system.rest.filters import Filters, of_what_is_gone
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.problems import respond
 from budget_system.rest.views import NO_CAMPAIGN, Changeable, Listed, Owner
@@ -96,7 +97,7 @@ _BATCH_ANSWER = inline_serializer(
 )
 
 
-class SpendFilters(filters.FilterSet):  # type: ignore[misc]
+class SpendFilters(Filters):
     brand = filters.UUIDFilter("brand_id")
     campaign = filters.UUIDFilter("campaign_id")
     spend_date = filters.DateFilter()
@@ -106,14 +107,7 @@ class SpendFilters(filters.FilterSet):  # type: ignore[misc]
     source = filters.CharFilter()
     key = filters.CharFilter()
     spend_import = filters.UUIDFilter("spend_import_id")
-    voided = filters.BooleanFilter(method="as_it_is", help_text="true: the voided ones only, which administrators see.")
-
-    def as_it_is(self, queryset: QuerySet[Spend], name: str, value: bool) -> QuerySet[Spend]:
-        return queryset  # the base queryset has seen to it
-
-    class Meta:
-        model = Spend
-        fields: Sequence[str] = ()
+    voided = of_what_is_gone("voided")
 
 
 @extend_schema_view(
@@ -316,16 +310,12 @@ class SettleSerializer(Strict):
     amount = Amount()
 
 
-class ReservationFilters(filters.FilterSet):  # type: ignore[misc]
+class ReservationFilters(Filters):
     brand = filters.UUIDFilter("brand_id")
     campaign = filters.UUIDFilter("campaign_id")
     status = filters.ChoiceFilter(choices=ReservationStatus.choices)
     channel = filters.CharFilter()
     day = filters.DateFilter()
-
-    class Meta:
-        model = Reservation
-        fields: Sequence[str] = ()
 
 
 @extend_schema_view(

@@ -1,6 +1,6 @@
 """Imports of report files through the API. Each is a record that can be read, and undone as a whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import django_filters as filters
@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from budget_system import clock
 from budget_system.rest.fields import Moment, Strict, text
+from budget_system.rest.filters import Filters
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.problems import TooLarge
 from budget_system.rest.views import Listed
@@ -166,17 +167,13 @@ class UndoSerializer(Strict):
     reason = text()
 
 
-class ImportFilters(filters.FilterSet):  # type: ignore[misc]
+class ImportFilters(Filters):
     brand = filters.UUIDFilter("brands__id")
     state = filters.ChoiceFilter(choices=ImportState.choices)
     format = filters.CharFilter()
     source = filters.CharFilter()
     digest = filters.CharFilter()
     dry_run = filters.BooleanFilter()
-
-    class Meta:
-        model = SpendImport
-        fields: Sequence[str] = ()
 
 
 @extend_schema_view(

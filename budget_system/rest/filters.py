@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django_filters import BooleanFilter
+from django_filters import BooleanFilter, FilterSet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
@@ -11,7 +11,6 @@ from rest_framework.filters import OrderingFilter, SearchFilter
 MOST_WORDS = 20
 _YES_OR_NO = {"", "true", "false", "True", "False"}
 """What django-filter understands. It takes all else for no filter at all."""
-COMMON = {"page", "page_size", "search", "ordering", "format"}
 
 
 def refuse_unknown(request: Any, known: set[str]) -> None:
@@ -82,3 +81,15 @@ class Ordering(OrderingFilter):
         [parameter] = super().get_schema_operation_parameters(view)
         text = f"One or more of {', '.join(fields)}, with commas between. A minus turns the order round."
         return [{**parameter, "description": text, "schema": {"type": "string", "pattern": f"^{one}(,{one})*$"}}]
+
+
+class Filters(FilterSet):  # type: ignore[misc]
+    """A list's filters. What is gone is chosen by the base queryset, for who may see it (`Resource.get_queryset`)."""
+
+    def as_it_is(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        return queryset
+
+
+def of_what_is_gone(word: str) -> BooleanFilter:
+    """The parameter by which an administrator lists what was removed."""
+    return BooleanFilter(method="as_it_is", help_text=f"true: the {word} ones only, which administrators see.")
