@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from math import cos, exp, log, pi, sqrt
+from math import cos, exp, pi, sqrt
 from random import Random
 
 from budget_pacer import TrafficHour
@@ -90,14 +91,10 @@ def make_ticket(at_s: float, cost: float, value: float) -> Ticket:
     return Ticket(at_s, micros, Decimal(micros).scaleb(-6), value)
 
 
-def traffic_hours(known: Knowledge, starts: Sequence[object]) -> list[TrafficHour]:
+def traffic_hours(known: Knowledge, starts: Sequence[datetime]) -> list[TrafficHour]:
     """The same knowledge as the pacer takes it."""
-    from datetime import datetime
-
     hours = []
     for index, start in enumerate(starts):
-        if not isinstance(start, datetime):
-            raise TypeError("hours start at moments")
         count = known.shape[start.hour]
         sample = [(c / 1e6, v) for c, v in known.sample] if index == 0 else ()
         hours.append(TrafficHour(start, count, count * known.mean_cost / 1e6, count * known.mean_value, sample))
@@ -194,8 +191,3 @@ def _generated(setting: str, noise: Noise, number: int, tickets: int, seed: int,
     known = Knowledge(shape if noise.own_history else average, mean_cost, mean_value, sample)
     budget = round(tickets * mean_cost / TIGHTNESS[number % len(TIGHTNESS)])
     return ReplayDay(f"{setting} {number}", setting, made, budget // 10_000 * 10_000, known)
-
-
-def log_mean(values: Sequence[float]) -> float:
-    """Mean of logarithms."""
-    return sum(log(value) for value in values) / len(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -58,5 +59,27 @@ class Ours:
             word = reservation.reason.split(":")[0]
             self.refusals[word] = self.refusals.get(word, 0) + 1
             return False
-        pacer.settle(reservation.reservation_id, ticket.price)
+        self.settle(reservation.reservation_id, ticket)
         return True
+
+    def settle(self, reservation_id: str, ticket: Ticket) -> None:
+        """At once."""
+        self.pacer.settle(reservation_id, ticket.price)
+
+
+class LateOurs(Ours):
+    """The same with spend that is settled five minutes after it was authorised."""
+
+    def __init__(self, day: ReplayDay, strategy: PacingStrategy, *, scores: bool) -> None:
+        super().__init__(day, strategy, scores=scores)
+        self._open: deque[tuple[float, str]] = deque()
+
+    def takes(self, ticket: Ticket, spent: int) -> bool:
+        """As advised, if it can be reserved; what is due is settled first."""
+        while self._open and self._open[0][0] <= ticket.at_s:
+            self.pacer.settle(self._open.popleft()[1])
+        return super().takes(ticket, spent)
+
+    def settle(self, reservation_id: str, ticket: Ticket) -> None:
+        """Later."""
+        self._open.append((ticket.at_s + 300, reservation_id))

@@ -5,8 +5,7 @@ All share one ledger that never lets spend pass the budget, so none of them can 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import exp, log
 from random import Random
 from typing import Protocol
@@ -179,8 +178,3 @@ class DualDescent:
         used = ticket.cost if takes else 0
         self._log -= self._step * max(-20.0, 1 - used / self._rate) * 0.1
         return takes
-
-
-def curve_value(times: Sequence[float], at_s: float) -> float:
-    """Share of sorted times before a moment."""
-    return bisect_right(times, at_s) / len(times) if times else 0.0
