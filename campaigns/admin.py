@@ -145,7 +145,7 @@ class CampaignAdmin(CampaignList):
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 
     def panels_above(self, obj: Campaign, now: datetime) -> Sequence[Panel]:
-        return [Panel("State", state_panel(obj, now)), Panel("Spend", charts_panel(obj, now))]
+        return [Panel(show.campaign_label(obj), state_panel(obj, now)), Panel("Spend", charts_panel(obj, now))]
 
     def panels_below(self, obj: Campaign, now: datetime) -> Sequence[Panel]:
         panels = [Panel("Timeline", timeline_panel(obj, noted(obj, OLDER)))]

@@ -74,8 +74,7 @@ class CampaignActions(ActionsAdmin):
         "override",
         "emergency_stop",
         "clear_stop",
-        "what_if",
-        {"title": "More", "items": ["clear_override", "archive", "restore"]},
+        {"title": "More", "items": ["what_if", "clear_override", "archive", "restore"]},
     )
 
     def has_pause_permission(self, request: HttpRequest) -> bool:

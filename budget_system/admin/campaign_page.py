@@ -15,6 +15,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from brands.periods import day_starts_at, local_date
+from budget_system import money
 from budget_system.admin import charts, show
 from budget_system.admin.charts import Series, money_chart
 from budget_system.errors import Refused
@@ -335,7 +336,6 @@ def _figures(figures: Sequence[Mapping[str, Any]], campaign: Campaign) -> list[s
         if figure.get("budget") is not None:
             lifted = ", lifted by an override" if figure.get("lifted") else ""
             whose = "brand" if figure["scope"] == "brand" else "campaign"
-            texts.append(
-                f"{Hold(figure['hold']).label} ({whose}): {figure['used']} of {figure['budget']} {currency}{lifted}"
-            )
+            used, budget = (money.display_text(Decimal(figure[name]), currency) for name in ("used", "budget"))
+            texts.append(f"{Hold(figure['hold']).label} ({whose}): {used} of {budget} {currency}{lifted}")
     return texts

@@ -6,7 +6,7 @@ person paints into them. They are saved as a whole, so that what a person sees i
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -22,14 +22,25 @@ from scheduling.windows import InvalidWindow, Window, check_window
 
 COLUMNS = ("day_of_week", "start_time", "end_time", "ends_next_day", "is_active")
 CLOCK_CHANGES_SHOWN_FOR = timedelta(weeks=4)
-_CLOCK = {"type": "time", "class": " ".join(INPUT_CLASSES)}
+
+
+class ClockInput(forms.TimeInput):
+    """Hours from 00 to 23, as everywhere here: a browser's own field goes by its language, and might show 12:00 AM."""
+
+    def __init__(self) -> None:
+        super().__init__({"class": " ".join(INPUT_CLASSES), "placeholder": "hh:mm", "autocomplete": "off"})
+
+    def format_value(self, value: Any) -> str | None:
+        if isinstance(value, time) and not value.microsecond:
+            return value.isoformat("seconds" if value.second else "minutes")
+        return super().format_value(value)
 
 
 class WindowForm(forms.ModelForm[Schedule]):
     """One window. It is checked by the rule of the schedule itself, in its words; nothing is written here."""
 
-    start_time = forms.TimeField(label="From", widget=forms.TimeInput(attrs=_CLOCK, format="%H:%M:%S"))
-    end_time = forms.TimeField(label="To", widget=forms.TimeInput(attrs=_CLOCK, format="%H:%M:%S"))
+    start_time = forms.TimeField(label="From", widget=ClockInput)
+    end_time = forms.TimeField(label="To", widget=ClockInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

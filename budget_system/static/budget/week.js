@@ -62,8 +62,9 @@ class Rows {
         const free = this.lines().filter((line) => !used.has(line));
         const written = rows.map((row) => (row.id ? row : { ...row, id: free.shift() || this.add() }));
         free.forEach((line) => this.remove(line));
-        for (const row of written) {
+        for (const row of [...written].sort((one, other) => one.day - other.day || one.start - other.start)) {
             this.fill(row);
+            this.body.append(row.id);
         }
         return written;
     }
@@ -327,6 +328,12 @@ class Grid {
         return stateOf(unionOf(this.rows), ...this.stretch(day, slot)) === "on";
     }
 
+    isAllOn(block) {
+        const { days, slots } = ordered(block);
+        const union = unionOf(this.rows);
+        return days.every((day) => stateOf(union, ...this.stretch(day, slots[0], slots[1])) === "on");
+    }
+
     paintBlock(block, open) {
         const rows = this.painted(block, open);
         const before = unionOf(this.rows).join();
@@ -436,7 +443,7 @@ class Grid {
         } else if (event.key === " " || event.key === "Enter") {
             event.preventDefault();
             const block = this.chosen || { from: this.at, to: this.at };
-            this.paintBlock(block, !this.isOn(block.from));
+            this.paintBlock(block, !this.isAllOn(block));
             this.chosen = null;
             this.draw();
         } else if (event.key === "Escape") {
@@ -478,7 +485,7 @@ class Grid {
         this.focus(to);
         this.draw();
         if (this.chosen) {
-            this.say(`${this.blockInWords(this.chosen)} chosen; Space paints it ${this.isOn(from) ? "off" : "on"}.`);
+            this.say(`${this.blockInWords(this.chosen)} chosen; Space paints it ${this.isAllOn(this.chosen) ? "off" : "on"}.`);
         }
     }
 

@@ -15,9 +15,9 @@ export const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Sa
 // People type the last minute or second of a day when they mean its end.
 const END_OF_DAY = [0, DAY - MINUTE, DAY - 1];
 
-/** The second of the day that “09:00” or “09:00:30” says; null for anything else. */
+/** The second of the day that “09:00”, “9:00” or “09:00:30” says; null for anything else. */
 export function secondOf(text) {
-    const found = /^([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9])(?:\.0+)?)?$/.exec(text.trim());
+    const found = /^([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?$/.exec(text.trim());
     return found ? Number(found[1]) * HOUR + Number(found[2]) * MINUTE + Number(found[3] || 0) : null;
 }
 
