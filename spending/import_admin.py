@@ -1,6 +1,6 @@
 """Imports in the admin: what was sent, by whom, what became of each line, and a way back; and metrics they brought."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from access.callers import Caller
 from brands.models import Brand
 from budget_system import clock
 from budget_system.admin import show
-from budget_system.admin.base import Panel, RecordAdmin, actor_of
+from budget_system.admin.base import RecordAdmin, actor_of
 from budget_system.admin.filters import DaysFilter, FixedFilter
 from budget_system.admin.forms import ReasonForm, UseCaseForm
 from budget_system.admin.pages import ask, object_action
@@ -75,9 +75,9 @@ class SpendImportAdmin(ImportPages):
         "what it would do; nothing changes until you confirm."
     )
     fieldsets = (
-        ("File", {"fields": ("named", "kind", "size_text", "digest", "said")}),
+        ("File", {"fields": ("named", "kind", "size_text", "fingerprint", "said")}),
         ("Import", {"fields": ("state_badge", "when", "created_by", "origin", "took", "seen_before", "undone")}),
-        ("What it held", {"fields": ("of_brands", "period", "totals", "own_total", "metrics", "row_counts")}),
+        ("What it held", {"fields": ("of_brands", "metrics")}),
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -155,6 +155,10 @@ class SpendImportAdmin(ImportPages):
     def size_text(self, record: SpendImport) -> str:
         return f"{record.size:,} bytes"
 
+    @admin.display(description="SHA-256")
+    def fingerprint(self, record: SpendImport) -> SafeString:
+        return format_html('<span class="budget-hash">{}</span>', record.digest)
+
     @admin.display(description="what was said of it")
     def said(self, record: SpendImport) -> object:
         told = {name: value for name, value in record.options.items() if name not in _NOT_SAID}
@@ -176,11 +180,6 @@ class SpendImportAdmin(ImportPages):
         told = (f"{show.utc(datetime.fromisoformat(one['at']))} by {one['by']}" for one in before)
         return show.lines(told) or show.nothing("No")
 
-    @admin.display(description="the file's own total")
-    def own_total(self, record: SpendImport) -> object:
-        words = {True: "Equals the sum of the rows", False: "Differs from the sum of the rows"}
-        return words.get(record.report.get("totals_agree"), show.nothing("It has none"))
-
     @admin.display(description="days with metrics")
     def metrics(self, record: SpendImport) -> str:
         return f"{record.report.get('metrics', 0):,}"
@@ -190,14 +189,6 @@ class SpendImportAdmin(ImportPages):
         if record.state != ImportState.UNDONE:
             return show.nothing("No")
         return show.lines(import_review.undone_lines(record))
-
-    def panels_below(self, obj: SpendImport, now: datetime) -> Sequence[Panel]:
-        if obj.state in import_review.AT_WORK:
-            return []
-        panels = [*import_review.spends(obj), *import_review.changes(obj)]
-        if obj.shows_lines:  # type: ignore[attr-defined] # see visible
-            panels += import_review.lines_left_out(obj)
-        return panels
 
     # --- Actions ------------------------------------------------------------------------------------------------------
 

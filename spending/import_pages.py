@@ -198,6 +198,9 @@ class ImportPages(ActionsAdmin):
             return {**shown, **self._progress(record), "at_work": True}
         following = SpendImport.objects.filter(follows=record).first()
         shown["panels_summary"] = [import_review.summary(record), import_review.counts(record)]
+        shown["panels_before"] = [*import_review.spends(record), *import_review.changes(record)]
+        if import_access.sees_lines(record, caller):
+            shown["panels_after"] = list(import_review.lines_left_out(record))
         shown["warnings"] = [
             (show.badge(one.words, one.tone), one.text) for one in import_review.warnings(record, caller)
         ]

@@ -171,8 +171,9 @@ def lines_left_out(record: SpendImport) -> Iterator[Panel]:
         title = f"Rejected: {_count(record.rejected, 'row')}"
         title += f", the first {SHOWN}" if record.rejected > SHOWN else ""
         yield Panel(title, show.table(["Line", "Why", "Row"], rows, ""))
-    for name, title in (("duplicates", "Left out"), ("flagged", "Recorded from elsewhere too")):
-        if noted := report.get(name):
+    for name, title in (("duplicates", "Left out"), ("flagged", "Taken although recorded from elsewhere too")):
+        # Flagged lines that were not taken are left out, and so listed there.
+        if (noted := report.get(name)) and (name == "duplicates" or record.options.get("even_if_typed")):
             listed = [(one["line"], in_page_words(one["reason"])) for one in noted[:SHOWN]]
             yield Panel(title, show.table(["Line", "Why"], listed, ""))
 
