@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -13,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from budget_system import clock
 from budget_system.admin import show
-from budget_system.admin.base import Panel, RecordAdmin, actor_of
+from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted
 from budget_system.admin.filters import DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import ReasonForm, UseCaseForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
@@ -26,12 +28,44 @@ from budget_system.admin.ui import (
 )
 from budget_system.ids import new_id
 from campaigns.holds import Verdict
-from enforcement import services
-from spending import import_admin
-from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendRevision
+from enforcement import reservations, services
+from spending.import_admin import RecordForm
+from spending.models import (
+    BudgetPeriod,
+    ForcedReset,
+    PeriodKind,
+    Reservation,
+    ReservationStatus,
+    Spend,
+    SpendRevision,
+)
 from spending.services import Outcome, Source, SpendRow
 
 INPUTS = ("amount", "spend_date", "spend_type", "description")
+SOURCES = {
+    Source.API: "API", Source.RESERVATION: "Settled reservation", Source.ADMIN: "Typed in here",
+    Source.COMMAND: "Command line", Source.DEMO: "Sample data",
+}  # fmt: skip
+
+
+def source_words(source: str) -> str:
+    """Where a spend came from, in words: the other sources are those of imports, named after the kind of report."""
+    known = {str(code): words for code, words in SOURCES.items()}
+    return known.get(source) or f"Import: {source.removeprefix('import:').replace('_', ' ')}"
+
+
+class SourceFilter(DropdownFilter):
+    title = "source"
+    parameter_name = "from"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [*((str(code), words) for code, words in SOURCES.items()), ("imports", "Imports")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Spend]) -> QuerySet[Spend]:
+        chosen = self.value()
+        if chosen == "imports":
+            return queryset.exclude(spend_import=None)
+        return queryset.filter(source=chosen) if chosen in {str(code) for code in SOURCES} else queryset
 
 
 class VoidedFilter(DropdownFilter):
@@ -83,13 +117,14 @@ class SpendForm(UseCaseForm):
 class SpendAdmin(ActionsAdmin):
     form = SpendForm
     inputs = INPUTS
-    list_display = ("day", "campaign_name", "brand_name", "sum", "spend_type", "source", "short_key", "state")
+    list_display = ("day", "campaign_name", "brand_name", "sum", "spend_type", "came_from", "described", "state")
     list_display_links = ("day",)
     list_select_related = ("campaign", "brand")
     list_filter = (
         ("brand", AutocompleteSelectFilter), ("spend_date", RangeDateFilter), ("spend_type", ChoicesDropdownFilter),
-        VoidedFilter,
+        SourceFilter, VoidedFilter,
     )  # fmt: skip
+    essentials = ("action_checkbox", "day", "campaign_name", "brand_name", "sum", "state")
     search_fields = ("description", "key", "campaign__name")
     search_help_text = "Campaign, platform campaign id, brand, key, or words of the description"
     campaign_path = "campaign"
@@ -111,11 +146,11 @@ class SpendAdmin(ActionsAdmin):
         return (
             ("Spend", {"fields": ("campaign", *amount)}),
             *why,
-            ("Origin", {"fields": ("source", "key", "created", "created_by", "state")}),
+            ("Origin", {"fields": ("came_from", "key_words", "created", "created_by", "state")}),
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("campaign", "source", "key", "created", "created_by", "state")
+        return () if obj is None else ("campaign", "came_from", "key_words", "created", "created_by", "state")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Spend]:
         return super().get_queryset(request).select_related("campaign", "brand")
@@ -129,9 +164,25 @@ class SpendAdmin(ActionsAdmin):
     def day(self, spend: Spend) -> SafeString:
         return show.day(spend.spend_date)
 
+    @admin.display(description="source")
+    def came_from(self, spend: Spend) -> object:
+        """In words; on the spend's own page with a link to the import or the reservation behind it."""
+        text = source_words(spend.source)
+        if spend.source == Source.RESERVATION and isinstance(behind := vars(spend).get("_behind"), Reservation):
+            return show.link_to(text, "spending_reservation", behind.pk)
+        if spend.spend_import_id is not None:
+            return show.link_to(text, "spending_spendimport", spend.spend_import_id)
+        return text
+
     @admin.display(description="key")
-    def short_key(self, spend: Spend) -> SafeString:
-        return show.cut(spend.key)
+    def key_words(self, spend: Spend) -> object:
+        """Keys that a program of ours has made up say nothing to a person."""
+        made_up = spend.source == Source.RESERVATION or (spend.key or "").startswith("form-")
+        return show.nothing("made by the system") if made_up else show.cut(spend.key, 100)
+
+    @admin.display(description="description")
+    def described(self, spend: Spend) -> SafeString:
+        return show.cut(spend.description, 40)
 
     @admin.display(description="campaign")
     def campaign_name(self, spend: Spend) -> SafeString:
@@ -158,6 +209,10 @@ class SpendAdmin(ActionsAdmin):
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
+    def panels_above(self, obj: Spend, now: datetime) -> Sequence[Panel]:
+        note(obj, Reservation.objects.filter(spend=obj).first(), "behind")
+        return ()
+
     def panels_below(self, obj: Spend, now: datetime) -> Sequence[Panel]:
         currency, zone = obj.brand.currency, obj.brand.zone
         rows = [
@@ -167,12 +222,13 @@ class SpendAdmin(ActionsAdmin):
                 revision.spend_date,
                 revision.get_spend_type_display(),
                 revision.description or show.nothing(),
+                _import_link(revision.spend_import_id),
                 f"{show.moment(revision.replaced_at, zone)} by {revision.replaced_by}",
                 revision.reason,
             )
             for revision in obj.revisions.order_by("-version")[:50]
         ]
-        headers = ["Version", "Amount", "Date", "Type", "Description", "Replaced", "Why"]
+        headers = ["Version", "Amount", "Date", "Type", "Description", "Import", "Replaced", "Why"]
         return [Panel("Former values", show.table(headers, rows, "None: it is as it was recorded."))]
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Spend:
@@ -232,10 +288,153 @@ class VoidForm(ReasonForm):
     )
 
 
+def _import_link(import_id: UUID | None) -> SafeString:
+    return show.nothing() if import_id is None else show.link_to("its import", "spending_spendimport", import_id)
+
+
 def now_text(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     return "The campaign runs." if verdict.runs else f"The campaign is paused: {show.hold_words(verdict.holds)}."
+
+
+# --- Reservations ----------------------------------------------------------------------------------------------------
+
+TONES = {
+    ReservationStatus.PENDING: show.INFO,
+    ReservationStatus.SETTLED: show.GOOD,
+    ReservationStatus.VOIDED: show.PLAIN,
+    ReservationStatus.EXPIRED: show.WARN,
+}
+
+
+class ReservationStateFilter(FixedFilter):
+    title = "state"
+    parameter_name = "state"
+    field = "status"
+    values = [(status.value, str(status.label)) for status in ReservationStatus]
+
+
+@admin.register(Reservation)
+class ReservationAdmin(ActionsAdmin):
+    """Money that a program has set aside before it is spent: what became of it, and a way to give it back."""
+
+    form = RecordForm
+    list_display = ("when", "campaign_name", "brand_name", "channel_name", "sum", "state", "expires", "became")
+    list_display_links = ("when",)
+    list_select_related = ("campaign", "brand")
+    list_filter = (("brand", AutocompleteSelectFilter), ReservationStateFilter, ("created_at", DaysFilter))
+    search_fields = ("campaign__name",)
+    search_help_text = "Campaign, platform campaign id, or brand"
+    campaign_path = "campaign"
+    brand_path = "brand"
+    ordering = ("-created_at", "-pk")
+    sortable_by = ()
+    list_fullwidth = True
+    essentials = ("when", "campaign_name", "sum", "state", "expires")
+    actions_detail = ("void",)
+    empty_text = "Programs set money aside through the API before they spend it. Issue a token for yours to begin."
+    fieldsets = (
+        ("Reservation", {"fields": ("campaign_name", "brand_name", "channel_name", "sum", "on_day", "state")}),
+        ("Record", {"fields": ("when", "created_by", "expires", "resolved", "became", "origin")}),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def create(self, request: HttpRequest, form: Any, now: datetime) -> Reservation:
+        raise PermissionDenied
+
+    def change(self, request: HttpRequest, obj: Reservation, form: Any, now: datetime) -> None:
+        raise PermissionDenied
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Reservation]:
+        return super().get_queryset(request).select_related("campaign", "brand")
+
+    def dress(self, rows: list[Reservation], now: datetime) -> None:
+        for one in rows:
+            note(one, now, "now")
+
+    def panels_above(self, obj: Reservation, now: datetime) -> Sequence[Panel]:
+        self.dress([obj], now)
+        return ()
+
+    @admin.display(description="set aside")
+    def when(self, one: Reservation) -> str:
+        return show.moment(one.created_at, one.brand.zone)
+
+    @admin.display(description="campaign")
+    def campaign_name(self, one: Reservation) -> SafeString:
+        return show.link_to(one.campaign, "campaigns_campaign", one.campaign_id)
+
+    @admin.display(description="brand")
+    def brand_name(self, one: Reservation) -> SafeString:
+        return show.link_to(one.brand, "brands_brand", one.brand_id)
+
+    @admin.display(description="channel")
+    def channel_name(self, one: Reservation) -> object:
+        return one.channel or show.nothing("none named")
+
+    @admin.display(description="amount")
+    def sum(self, one: Reservation) -> SafeString:
+        return show.right(show.amount(one.amount, one.brand.currency))
+
+    @admin.display(description="day")
+    def on_day(self, one: Reservation) -> SafeString:
+        return show.day(one.day)
+
+    @admin.display(description="state")
+    def state(self, one: Reservation) -> SafeString:
+        status = ReservationStatus(one.status)
+        return show.badge(status.label, TONES[status])
+
+    @admin.display(description="expires")
+    def expires(self, one: Reservation) -> object:
+        if one.status != ReservationStatus.PENDING:
+            return show.nothing()
+        now = noted(one, "now")
+        if one.expires_at <= now:
+            return show.badge(f"{show.ago(one.expires_at, now)}", show.WARN, "The next run releases it.")
+        return show.ago(one.expires_at, now)
+
+    @admin.display(description="what became of it")
+    def became(self, one: Reservation) -> object:
+        currency = one.brand.currency
+        match one.status:
+            case ReservationStatus.PENDING:
+                return show.nothing("nothing yet: it counts as set aside")
+            case ReservationStatus.SETTLED:
+                return show.link_to(
+                    f"{show.amount(one.settled_amount, currency)} spent", "spending_spend", one.spend_id
+                )
+            case ReservationStatus.VOIDED:
+                return "given back"
+            case _:
+                return "nobody said in time; released"
+
+    @admin.display(description="resolved")
+    def resolved(self, one: Reservation) -> str:
+        return show.moment(one.resolved_at, one.brand.zone)
+
+    def offered(self, obj: Reservation) -> Iterable[str]:
+        return ("void",) if obj.status == ReservationStatus.PENDING else ()
+
+    @object_action("Give back…", path="void", needs="spending.change_reservation", icon="undo", danger=True)
+    def void(self, request: HttpRequest, obj: Reservation) -> HttpResponse:
+        def run(_: Any) -> None:
+            reservations.void(obj.pk, actor=actor_of(request), now=clock.now())
+            self.say(request, f"Given back: {obj}. It is no longer set aside.")
+
+        return ask(
+            self, request, obj, title="Give back", button="Give it back", danger=True, form_class=forms.Form, run=run,
+            intro=[
+                f"{obj}, set aside by {obj.created_by}. It counts no longer against any budget. A program that spends"
+                " it all the same has to record the spend itself."
+            ],
+        )  # fmt: skip
 
 
 # --- Records ---------------------------------------------------------------------------------------------------------
@@ -244,6 +443,7 @@ def now_text(verdict: Verdict | None) -> str:
 @admin.register(SpendRevision)
 class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
     list_display = ("when", "campaign_name", "was", "day", "spend_type", "spend_link", "replaced_by", "reason")
+    essentials = ("when", "campaign_name", "was", "spend_link", "reason")
     list_display_links = ("when",)
     list_select_related = ("spend__campaign", "spend__brand")
     list_filter = (("replaced_at", DaysFilter), ("spend_type", ChoicesDropdownFilter))
@@ -316,6 +516,7 @@ class ScopeFilter(DropdownFilter):
 @admin.register(BudgetPeriod)
 class BudgetPeriodAdmin(RecordAdmin[BudgetPeriod]):
     list_display = ("scope", "brand_name", "kind", "starts", "use", "in_ledger", "set_aside", "not_counted", "turned")
+    essentials = ("scope", "brand_name", "kind", "starts", "use")
     list_select_related = ("campaign", "brand")
     list_filter = (("brand", AutocompleteSelectFilter), ScopeFilter, PeriodKindFilter, ("starts_on", RangeDateFilter))
     search_fields = ("campaign__name", "brand__name")
@@ -398,6 +599,3 @@ class ForcedResetAdmin(RecordAdmin[ForcedReset]):
     @admin.display(description="no longer counted")
     def no_longer_counted(self, reset: ForcedReset) -> SafeString:
         return show.right(show.amount(reset.forgiven, reset.brand.currency))
-
-
-__all__ = ["import_admin"]

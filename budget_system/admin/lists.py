@@ -266,17 +266,16 @@ def filters_in_words(changelist: Any, request: HttpRequest) -> list[str]:
 
 
 def _in_words(spec: Any, name: str, value: str) -> str:
-    field = getattr(spec, "field", None)
-    if field is not None and field.is_relation:
-        listed: Any = spec.model_admin.admin_site.get_model_admin(field.related_model)
+    if isinstance(spec, SimpleListFilter):
+        return str(dict(spec.lookup_choices).get(value, value))
+    if spec.field.is_relation:
+        listed: Any = spec.model_admin.admin_site.get_model_admin(spec.field.related_model)
         try:
             found = listed.get_queryset(spec.request).filter(pk=value).first()
         except (ValueError, ValidationError):
             found = None
         return str(found or "not found")
-    if isinstance(spec, SimpleListFilter):
-        return str(dict(spec.lookup_choices).get(value, value))
-    choices = {str(code): str(label) for code, label in getattr(field, "flatchoices", ())}
+    choices = {str(code): str(label) for code, label in spec.field.flatchoices}
     end = {"_from": "from ", "_to": "to "}.get(name[name.rfind("_") :], "")
     return f"{end}{choices.get(value, value)}"
 

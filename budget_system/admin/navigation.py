@@ -51,6 +51,7 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
             "title": "Money",
             "items": [
                 _item("Spends", "receipt_long", "spending_spend"),
+                _item("Reservations", "lock_clock", "spending_reservation"),
                 _item("Corrections", "edit_note", "spending_spendrevision"),
                 _item("Imports", "upload_file", "spending_spendimport"),
                 _item("Metrics", "monitoring", "spending_daymetrics"),
