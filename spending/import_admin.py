@@ -23,6 +23,7 @@ from budget_system.admin.pages import ask, object_action
 from budget_system.admin.ui import AutocompleteSelectFilter, RangeDateFilter
 from enforcement.imports import start_undo
 from spending import import_access, import_review
+from spending.import_forms import words_of
 from spending.import_pages import ImportPages
 from spending.models import DayMetrics, ImportState, SpendImport
 from tasks.import_tasks import ask_worker
@@ -163,7 +164,7 @@ class SpendImportAdmin(ImportPages):
     def said(self, record: SpendImport) -> object:
         told = {name: value for name, value in record.options.items() if name not in _NOT_SAID}
         told |= told.pop("reading", {})
-        lines = [f"{name.replace('_', ' ')}: {_said(value)}" for name, value in told.items()]
+        lines = [f"{words_of(name)}: {_said(value)}" for name, value in told.items()]
         if chosen := len(record.options.get("mapping", [])):
             lines.append(f"{chosen:,} unknown campaign{'' if chosen == 1 else 's'} decided by hand")
         return show.lines(lines) or show.nothing("Nothing: all was told from the file")
@@ -239,7 +240,7 @@ _NOT_SAID = ("brand_id", "brand_ids", "mapping")
 
 def _said(value: object) -> object:
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} “{said}”" for name, said in value.items())
+        return ", ".join(f"{words_of(f'column_{name}')} “{said}”" for name, said in value.items())
     return "yes" if value is True else value
 
 

@@ -385,6 +385,12 @@ _WORDS = {
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 
+def words_of(option: str) -> str:
+    """What the page calls an option."""
+    role = option.removeprefix("column_")
+    return _COLUMNS.get(role) or _WORDS.get(option.replace("_", "-")) or option.replace("_", " ").capitalize()
+
+
 def in_page_words(text: str) -> str:
     """A message that speaks of options of the command, with the settings of the page in their place."""
     text = text.replace(", import with --create-brands, or", ", or")

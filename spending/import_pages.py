@@ -197,7 +197,9 @@ class ImportPages(ActionsAdmin):
         if record.state in import_review.AT_WORK:
             return {**shown, **self._progress(record), "at_work": True}
         following = SpendImport.objects.filter(follows=record).first()
-        shown["panels_summary"] = [import_review.summary(record), import_review.counts(record)]
+        shown["panels_summary"] = [
+            *import_review.undone(record), import_review.summary(record), import_review.counts(record)
+        ]  # fmt: skip
         shown["panels_before"] = [*import_review.spends(record), *import_review.changes(record)]
         if import_access.sees_lines(record, caller):
             shown["panels_after"] = list(import_review.lines_left_out(record))

@@ -19,6 +19,8 @@ from spending.models import ImportState, SpendImport
 from spending.reports.shapes import Format
 
 SHOWN = 50
+LINES_SHOWN = 20
+"""Of lines that were left out; all rejected ones can be downloaded."""
 AT_WORK = (ImportState.QUEUED, ImportState.RUNNING, ImportState.UNDOING)
 COUNTS = ("accepted", "unchanged", "corrected", "duplicate", "rejected")
 _IN_WORDS = {
@@ -167,14 +169,17 @@ def lines_left_out(record: SpendImport) -> Iterator[Panel]:
     """The first rejected, duplicate and flagged lines."""
     report = record.report
     if rejects := report.get("rejects"):
-        rows = [(one["line"], in_page_words(one["reason"]), ", ".join(one["row"])) for one in rejects[:SHOWN]]
+        rows = [(one["line"], in_page_words(one["reason"]), ", ".join(one["row"])) for one in rejects[:LINES_SHOWN]]
         title = f"Rejected: {_count(record.rejected, 'row')}"
-        title += f", the first {SHOWN}" if record.rejected > SHOWN else ""
+        title += f", the first {LINES_SHOWN}; download all of them above" if record.rejected > LINES_SHOWN else ""
         yield Panel(title, show.table(["Line", "Why", "Row"], rows, ""))
     for name, title in (("duplicates", "Left out"), ("flagged", "Taken although recorded from elsewhere too")):
         # Flagged lines that were not taken are left out, and so listed there.
         if (noted := report.get(name)) and (name == "duplicates" or record.options.get("even_if_typed")):
-            listed = [(one["line"], in_page_words(one["reason"])) for one in noted[:SHOWN]]
+            told = [(one["line"], in_page_words(one["reason"])) for one in noted[:LINES_SHOWN]]
+            listed = told if name == "duplicates" else [(line, reason.partition(";")[0]) for line, reason in told]
+            if len(noted) > LINES_SHOWN:
+                title += f", the first {LINES_SHOWN}"
             yield Panel(title, show.table(["Line", "Why"], listed, ""))
 
 
@@ -208,6 +213,12 @@ def progress(record: SpendImport, now: datetime) -> Progress:
 def _far(text: str, done: int, total: int) -> Progress:
     percent = min(done * 100 // total, 100)
     return Progress(f"{text}, {percent} %.", percent)
+
+
+def undone(record: SpendImport) -> Iterator[Panel]:
+    """What was taken back, where that is what a person should know first."""
+    if record.state == ImportState.UNDONE:
+        yield Panel("Undone as a whole", show.lines(undone_lines(record)))
 
 
 def undone_lines(record: SpendImport) -> Iterable[str]:
