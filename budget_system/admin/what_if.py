@@ -7,6 +7,7 @@ the answer there.
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from django import forms
@@ -28,7 +29,7 @@ from campaigns.models import Campaign
 from enforcement.decision import Scope
 from enforcement.explain import Explanation, explain_facts, known, local_text, suppose
 from enforcement.what_if import Key, Otherwise
-from scheduling.windows import week_from_text, windows_from_week
+from scheduling.windows import Window, week_from_text, windows_from_week
 
 SAVED, ALWAYS, PAINTED = "saved", "always", "painted"
 
@@ -118,14 +119,22 @@ def week_in_words(text: str) -> str:
     week = week_from_text(text)
     if week is None:
         return "around the clock"
-    names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
     windows = windows_from_week(week)
-    by_day = [
-        f"{name} {', '.join(f'{one.start:%H:%M}–{one.end:%H:%M}' for one in windows if one.day_of_week == day)}"
-        for day, name in enumerate(names)
-        if any(one.day_of_week == day for one in windows)
-    ]
-    return "; ".join(by_day) or "never open"
+    days = [", ".join(_hours(one) for one in windows if one.day_of_week == day) for day in range(7)]
+    texts = []
+    for hours, group in groupby(enumerate(days), key=lambda pair: pair[1]):
+        numbers = [number for number, _ in group]
+        names = _DAYS[numbers[0]] if len(numbers) == 1 else f"{_DAYS[numbers[0]]}–{_DAYS[numbers[-1]]}"
+        texts.append(f"{names} {hours or 'closed'}")
+    return "; ".join(texts)
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def _hours(window: Window) -> str:
+    start, end = (moment.isoformat("seconds" if moment.second else "minutes") for moment in window[1:3])
+    return f"{start}–{'24:00' if end == '00:00' else end}"
 
 
 def _present(campaign: Campaign) -> dict[str, Any]:
@@ -171,7 +180,7 @@ def _column(title: str, explanation: Explanation, campaign: Campaign) -> dict[st
         "badge": show.badge("Runs", show.GOOD) if runs else show.badge("Paused", show.WARN),
         "summary": explanation.summary,
         "holds": [
-            (sentence, until_text(cause, campaign, at))
+            f"{sentence}, {until_text(cause, campaign, at)}" if cause.limit is not None else sentence
             for cause, sentence in zip(explanation.causes, explanation.sentences, strict=True)
         ],
         "next": "" if runs or following is None else local_text(zone, following, at),

@@ -114,7 +114,7 @@ class Grid {
         this.editable = "editable" in section.dataset;
         this.form = this.editable ? new Rows(section) : null;
         this.rows = this.editable ? this.form.read() : this.given();
-        this.saved = weekText(this.rows);
+        this.saved = weekText(this.given());
         this.undo = [];
         this.step = HOUR;
         this.at = { day: 0, slot: 0 };
@@ -124,6 +124,7 @@ class Grid {
         this.loaded = performance.now();
         this.build();
         this.listen();
+        section.querySelector("[data-not-saved]").hidden = weekText(this.rows) === this.saved;
         section.querySelector(".week-painter").hidden = false;
         section.querySelector("[data-quarters]").checked = false; // browsers remember
         window.setInterval(() => this.markNow(), 30_000);
