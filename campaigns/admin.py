@@ -18,6 +18,7 @@ from brands.models import AuditEntry
 from budget_system import clock
 from budget_system.admin import show, what_if
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, with_archived
+from budget_system.admin.brand_page import budgets_table
 from budget_system.admin.budget_guard import guarded, warn_of_daily_above_monthly
 from budget_system.admin.campaign_actions import now_text
 from budget_system.admin.campaign_list import CampaignList
@@ -148,7 +149,8 @@ class CampaignAdmin(CampaignList):
         return [Panel(show.campaign_label(obj), state_panel(obj, now)), Panel("Spend", charts_panel(obj, now))]
 
     def panels_below(self, obj: Campaign, now: datetime) -> Sequence[Panel]:
-        panels = [Panel("Timeline", timeline_panel(obj, noted(obj, OLDER)))]
+        timeline = Panel("Timeline", timeline_panel(obj, noted(obj, OLDER)))
+        panels = [timeline, Panel("History of the budgets", budgets_table(obj))]
         return panels if obj.archived_at is not None else [Panel("What if…", what_if.panel(obj)), *panels]
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Campaign:

@@ -19,6 +19,7 @@ from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import actor_of
 from budget_system.admin.budget_guard import guarded, left_text, moved_lines, warn_of_daily_above_monthly
+from budget_system.admin.campaign_page import who
 from budget_system.admin.forms import AmountField, OptionalReasonForm, ReasonForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
 from budget_system.admin.ui import Radios, SearchableSelect
@@ -320,7 +321,7 @@ def stop_notice(brand: Brand, now: datetime) -> SafeString:
         '<p class="mb-4">{} since {} by {}: {}</p>',
         show.badge("Emergency stop", show.BAD),
         local_text(brand.zone, brand.emergency_stopped_at, now),
-        brand.emergency_stopped_by,
+        who(brand.emergency_stopped_by),
         brand.emergency_stop_reason,
     )
 

@@ -19,6 +19,7 @@ from brands.models import AuditEntry, Brand
 from brands.periods import local_date, month_start, next_month_start
 from budget_system import money
 from budget_system.admin import charts, show
+from budget_system.admin.campaign_page import who
 from budget_system.admin.home import day_chart
 from budget_system.fields import MoneyField
 from campaigns.holds import Hold
@@ -33,6 +34,12 @@ CAMPAIGNS_A_PAGE = 15
 VERSIONS = 30
 ENTRIES_READ = 300
 """How many changes of inputs are read for the history of the budgets."""
+
+
+def cards(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> SafeString:
+    """A table; on a phone each row is a card whose lines say what they are."""
+    labelled = [list(zip(headers, row, strict=True)) for row in rows]
+    return render_to_string("budget/cards.html", {"headers": headers, "rows": labelled, "empty": empty})
 
 
 # --- Money -----------------------------------------------------------------------------------------------------------
@@ -116,7 +123,7 @@ def _resets(brand: Brand, uses: Spent, now: datetime) -> list[str]:
     present = Q(kind=PeriodKind.DAY, starts_on=today) | Q(kind=PeriodKind.MONTH, starts_on=month_start(today))
     return [
         f"{show.amount(reset.forgiven, brand.currency)} of {_WORDS[reset.kind]} no longer count since "
-        f"{local_text(brand.zone, reset.at, now)}, by {reset.actor}: {reset.reason}"
+        f"{local_text(brand.zone, reset.at, now)}, by {who(reset.actor)}: {reset.reason}"
         for reset in ForcedReset.objects.filter(present, brand=brand)[:5]
     ]
 
@@ -249,7 +256,7 @@ def budgets_table(thing: Brand | Campaign) -> SafeString:
     )
     names = (*BUDGETS, "timezone") if isinstance(thing, Brand) else BUDGETS
     versions = budget_history(reversed(entries), names)
-    table = show.table(
+    table = cards(
         ["Budget", "Amount", "From", "Until", "Who", "Why"],
         [_version_cells(version, brand) for version in versions[:VERSIONS]],
         "No budget is on record yet.",
@@ -264,15 +271,15 @@ def budgets_table(thing: Brand | Campaign) -> SafeString:
 def _version_cells(version: Version, brand: Brand) -> Sequence[object]:
     if version.name in BUDGETS:
         amount = None if version.value is None else Decimal(version.value)
-        value = show.right(show.limit(amount, version.currency or brand.currency))
+        value = show.limit(amount, version.currency or brand.currency)
     else:
-        value = show.right(version.value)
+        value = str(version.value)
     return (
         version.name.replace("timezone", "time zone").replace("_", " ").capitalize(),
-        value,
+        show.right(value),
         _wall_clock(version.since, brand) or show.nothing("before the record"),
         _wall_clock(version.until, brand) or show.badge("In force", show.GOOD),
-        show.stacked(version.actor or "–", show.small(version.origin) if version.origin else ""),
+        format_html("{}{}", who(version.actor) or "–", show.small(version.origin) if version.origin else ""),
         version.reason or show.nothing(),
     )
 
@@ -299,7 +306,7 @@ def members_of(brand: Brand, caller: Caller) -> SafeString:
     may_add = caller.may("access.add_membership") and brand.archived_at is None
     rows = [_member_cells(member, brand, caller, may_remove=may_remove) for member in members]
     headers = ["Person", "Role", "Works for it since", "Made a member by", *([""] if may_remove else [])]
-    table = show.table(headers, rows, "Nobody works for this brand alone.")
+    table = cards(headers, rows, "Nobody works for this brand alone.")
     add = (
         show.link(reverse("admin:brands_brand_add_member", args=[brand.pk]), "Add a member…")
         if may_add
@@ -321,7 +328,7 @@ def _member_cells(member: Membership, brand: Brand, caller: Caller, *, may_remov
         show.link(reverse("admin:auth_user_change", args=[user.pk]), name) if caller.may("auth.view_user") else name,
         roles_of(user),
         _wall_clock(member.created_at, brand),
-        member.created_by,
+        who(member.created_by),
     ]
     return [*cells, show.link(url, "Remove…")] if may_remove else cells
 

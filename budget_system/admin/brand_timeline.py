@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString
 from access.callers import Caller
 from brands.models import AuditEntry, Brand
 from budget_system.admin import show
+from budget_system.admin.brand_page import cards
+from budget_system.admin.campaign_page import who
 from campaigns.models import CampaignStatus, StateChange
 from enforcement.explain import local_text
 
@@ -42,9 +44,9 @@ def timeline_of(brand: Brand, caller: Caller, now: datetime) -> SafeString:
         changes = StateChange.objects.filter(brand=brand).exclude(from_status=F("to_status"))
         events += _of_changes(list(changes.select_related("campaign").order_by("-id")[:READ]))
     latest = sorted(events, key=lambda event: (event.at, event.id), reverse=True)[:SHOWN]
-    table = show.table(
+    table = cards(
         ["When", "What", "Why", "Who"],
-        [(local_text(brand.zone, event.at, now), event.what, event.why, event.who) for event in latest],
+        [(_when(brand, event.at, now), event.what, event.why, event.who) for event in latest],
         "Nothing has happened yet.",
     )
     links = [
@@ -55,10 +57,21 @@ def timeline_of(brand: Brand, caller: Caller, now: datetime) -> SafeString:
         )
         if caller.may(_VIEW[name])
     ]
-    return format_html('{}<p class="flex flex-wrap gap-4 mt-3">{}</p>', table, show.lines(links))
+    return format_html(
+        '{}<p class="flex flex-wrap gap-4 mt-3"><span>Times are in {}.</span>{}</p>',
+        table,
+        brand.zone.key,
+        show.lines(links),
+    )
 
 
 _VIEW = {"brands_auditentry": "brands.view_auditentry", "campaigns_statechange": "campaigns.view_statechange"}
+
+
+def _when(brand: Brand, at: datetime, now: datetime) -> SafeString:
+    """In the brand's zone, which is named once below."""
+    text = local_text(brand.zone, at, now).removesuffix(f" {brand.zone.key}")
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
 def _of_entry(entry: AuditEntry, brand: Brand) -> Event:
@@ -67,19 +80,21 @@ def _of_entry(entry: AuditEntry, brand: Brand) -> Event:
     thing = "" if entry.object_id == brand.pk else f" “{entry.object_label}”"
     head = show.link(url, f"{entry.action.capitalize()}{thing}")
     what = format_html("{}{}", head, show.small(show.change_lines(entry.before, entry.after, brand.zone)))
-    return Event(entry.at, entry.pk, what, entry.reason or show.nothing(), entry.actor)
+    return Event(entry.at, entry.pk, what, entry.reason or show.nothing(), who(entry.actor))
 
 
 def _of_changes(changes: Sequence[StateChange]) -> Iterator[Event]:
     """What stopped or started together, for the same reason, is one event."""
     ordered = sorted(changes, key=_together, reverse=True)
     for _, group in groupby(ordered, key=_together):
-        some = list(group)
+        some = sorted(group, key=lambda change: change.campaign.name)
         first = some[0]
         started = first.to_status == CampaignStatus.ACTIVE
         badge = show.badge("Started" if started else "Paused", show.GOOD if started else show.WARN)
         why = "nothing holds it any more" if started else show.hold_words(first.to_holds)
-        yield Event(first.at, first.pk, format_html("{} {}", badge, _names(some)), why, f"{first.cause}, {first.actor}")
+        yield Event(
+            first.at, first.pk, format_html("{} {}", badge, _names(some)), why, f"{first.cause}, {who(first.actor)}"
+        )
 
 
 def _together(change: StateChange) -> tuple[datetime, str, str, str, str]:
