@@ -5,9 +5,9 @@ the totals are as if it had been sent once. A dry run does the same work and und
 """
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from typing import IO, TextIO
 from uuid import UUID
 
@@ -37,6 +37,7 @@ from spending.services import Outcome, Posted, SpendRow
 
 BATCH = 5_000
 """Spends a transaction: enough to be fast, few enough that nobody waits long for a brand."""
+_IDS_AT_ONCE = 5_000
 PATIENCE = 3
 """How often a batch whose brands are held by somebody else is tried."""
 
@@ -126,21 +127,38 @@ class _Posting:
         brands = self.intake.brands()
         total = sum(len(target.days) + len(target.others) for _, targets in brands for target in targets)
         for unit in _units(brands):
-            undone: AbstractContextManager[None] = rehearsal() if self.dry_run else nullcontext()
-            with undone:
-                self._create(unit)
-                self.in_parts |= _in_parts(target for _, targets in unit for target in targets)
-                groups = [group for _, targets in unit for target in targets if target.id for group in target.groups()]
-                for batch in chunks(groups, BATCH):
-                    self._post(self._not_from_elsewhere(batch))
-                    self.done += len(batch)
-                    if not self.dry_run:
-                        self.progress(self.done, total)
             if self.dry_run:
-                self.progress(self.done, total)
+                self._rehearse(unit, total)
+            else:
+                self._create(unit)
+                self.in_parts |= _in_parts(unit)
+                self._post_groups(_groups(unit), total)
         result = self.intake.result
         result.dry_run = self.dry_run
         result.changes = [flip for flip in self.flips.values() if flip.from_holds != flip.to_holds]
+
+    def _post_groups(self, groups: Sequence[Group], total: int) -> None:
+        for batch in chunks(groups, BATCH):
+            self._post(self._not_from_elsewhere(batch))
+            self.done += len(batch)
+            if not self.dry_run:
+                self.progress(self.done, total)
+
+    def _rehearse(self, unit: Unit, total: int) -> None:
+        """Do it, and undo it. What cannot stop or start a campaign is tried out a batch at a time, so that nobody else
+        waits long for the brand; the rest together, as what it comes to decides."""
+        self.in_parts |= _in_parts(unit)
+        past = _without_effect_now(_groups(unit), self.now)
+        for batch in chunks(past, BATCH):
+            with rehearsal():
+                self._post_groups(batch, total)
+            self.progress(self.done, total)
+        tried = set(past)
+        with rehearsal():
+            self._create(unit)
+            self.in_parts |= _in_parts(unit)
+            self._post_groups([group for group in _groups(unit) if group not in tried], total)
+        self.progress(self.done, total)
 
     # -- What is missing
 
@@ -270,11 +288,30 @@ class _Posting:
             )
 
 
-def _in_parts(targets: Iterable[CampaignTarget]) -> set[UUID]:
+def _groups(unit: Unit) -> list[Group]:
+    """What there is to post, of campaigns that are there."""
+    return [group for _, targets in unit for target in targets if target.id for group in target.groups()]
+
+
+def _without_effect_now(groups: Sequence[Group], now: datetime) -> list[Group]:
+    """Of many groups those before this month, wherever the brand is, of campaigns without a budget for all time."""
+    if len(groups) <= BATCH:
+        return []
+    # The farthest zones are 12 hours behind UTC.
+    this_month = (now - timedelta(days=1)).date().replace(day=1)
+    ids = {group.target.id for group in groups if group.target.id}
+    for_all_time: set[UUID | None] = set()
+    for some in chunks(list(ids), _IDS_AT_ONCE):
+        limited = Campaign.objects.filter(pk__in=some).exclude(lifetime_budget=None)
+        for_all_time.update(limited.values_list("pk", flat=True))
+    return [group for group in groups if group.day < this_month and group.target.id not in for_all_time]
+
+
+def _in_parts(unit: Unit) -> set[UUID]:
     """The campaigns of which a day may be in several spends."""
     found: set[UUID] = set()
     several: set[UUID] = set()
-    for target in targets:
+    for target in (target for _, targets in unit for target in targets):
         if target.id is not None:
             if target.others or target.id in found:
                 several.add(target.id)

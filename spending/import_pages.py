@@ -165,7 +165,7 @@ class ImportPages(ActionsAdmin):
         """How far it is, asked for again and again. The same as before is answered with 304; once it has ended, the
         page is to be loaded anew."""
         record = self.get_object(request, str(pk))
-        if record is None:
+        if record is None or not self.has_view_permission(request):
             raise PermissionDenied
         if record.state not in import_review.AT_WORK:
             return HttpResponse(headers={"HX-Refresh": "true", "Cache-Control": "no-store"})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from brands.models import Brand
 from budget_system import clock, origin
 from budget_system.celery import app
+from budget_system.db import rehearsal
 from budget_system.errors import Conflict, NotFound, Refused
 from campaigns.models import Campaign
 from enforcement import importing, imports, services
@@ -176,6 +178,29 @@ def test_a_dry_run_is_a_record_that_changed_nothing_else() -> None:
     assert record.report["created_brands"] == ["Bravo"]
     assert list(record.brands.all()) == []
     assert (Spend.objects.count(), Campaign.objects.count(), Brand.objects.count()) == (0, 0, 1)
+
+
+def test_a_large_dry_run_holds_a_brand_by_batches_and_says_what_the_import_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importing, "BATCH", 3)
+    story = Story()
+    story.campaign("A", external_id="11")
+    story.campaign("B", external_id="12", lifetime_budget="8")
+    rehearsals = mock.Mock(side_effect=rehearsal)
+    monkeypatch.setattr(importing, "rehearsal", rehearsals)
+    lines = [f"2026-03-{day:02},{campaign},X,1" for day in range(1, 11) for campaign in (11, 12)]
+    lines += ["2026-05-05,11,A,100", "2026-05-04,11,A,5", "2026-04-30,13,New,2", "2026-05-03,11,A,x"]
+
+    dry = load(story, *lines, dry_run=True, create_campaigns=True)
+    real = load(story, *lines, create_campaigns=True)
+
+    assert rehearsals.call_count == 4 + 1
+    assert (outcome(dry), dry.report["totals"]) == (outcome(real), real.report["totals"])
+    came_to = [sorted(sorted(one["to"]) for one in record.report["changes"]) for record in (dry, real)]
+    daily, lifetime = "DAILY_BUDGET_EXCEEDED", "LIFETIME_BUDGET_EXCEEDED"
+    assert came_to == [[[daily], [daily], [daily, lifetime]]] * 2
+    assert (dry.report["paused"], dry.accepted) == (real.report["paused"], 23)
 
 
 def test_a_file_that_cannot_be_read_is_a_failed_import() -> None:
