@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -16,7 +15,7 @@ from budget_system.admin import foresight, show, what_if
 from budget_system.admin.base import actor_of
 from budget_system.admin.campaign_page import state_of
 from budget_system.admin.forms import END_OF_DAY, NO_END, AmountField, OptionalReasonForm, ReasonForm, UntilForm
-from budget_system.admin.pages import ActionsAdmin, Outcome, ask, ask_bulk, object_action
+from budget_system.admin.pages import ActionsAdmin, ask, object_action
 from budget_system.admin.ui import Checkboxes, Textarea
 from budget_system.errors import Refused
 from campaigns.holds import Hold, Verdict
@@ -67,7 +66,6 @@ class BulkPauseForm(PauseForm):
 class CampaignActions(ActionsAdmin):
     """The actions of the campaign admin."""
 
-    actions = ("pause_selected", "activate_selected", "stop_selected")
     actions_detail = (
         "pause",
         "activate",
@@ -242,47 +240,6 @@ class CampaignActions(ActionsAdmin):
         return ask(
             self, request, obj, title="Restore", button="Restore", form_class=forms.Form, run=run,
             intro=["It comes back paused."],
-        )  # fmt: skip
-
-    @admin.action(description="Pause…", permissions=["pause"])
-    def pause_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
-        def run(campaign: Campaign, form: Any) -> Outcome:
-            now = clock.now()
-            services.pause(
-                campaign.pk, until=form.ends_at(campaign.brand.zone, now), reason=form.cleaned_data["reason"],
-                actor=actor_of(request), now=now,
-            )  # fmt: skip
-            return "paused", None
-
-        return ask_bulk(
-            self, request, queryset.filter(archived_at=None), action="pause_selected", title="Pause", button="Pause",
-            form_class=BulkPauseForm, run=run,
-        )  # fmt: skip
-
-    @admin.action(description="Activate…", permissions=["pause"])
-    def activate_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
-        def run(campaign: Campaign, form: Any) -> Outcome:
-            verdict = services.activate(
-                campaign.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
-            )
-            return ("running", None) if verdict.runs else ("still paused", show.hold_words(verdict.holds))
-
-        return ask_bulk(
-            self, request, queryset.filter(archived_at=None), action="activate_selected", title="Activate",
-            button="Activate", form_class=OptionalReasonForm, run=run,
-        )  # fmt: skip
-
-    @admin.action(description="Emergency stop…", permissions=["stop"])
-    def stop_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
-        def run(campaign: Campaign, form: Any) -> Outcome:
-            services.emergency_stop(
-                campaign.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
-            )
-            return "stopped", None
-
-        return ask_bulk(
-            self, request, queryset, action="stop_selected", title="Emergency stop", button="Stop them now",
-            form_class=ReasonForm, run=run, danger=True,
         )  # fmt: skip
 
 

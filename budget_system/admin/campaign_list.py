@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from budget_system import clock
 from budget_system.admin import show
-from budget_system.admin.campaign_actions import CampaignActions
+from budget_system.admin.campaign_bulk import CampaignBulk
 from budget_system.admin.filters import ArchivedFilter, FixedFilter, Lookups, TodayFilter
 from budget_system.admin.lists import local_days, pace_of, share_used
 from budget_system.admin.notes import note, noted
@@ -68,7 +68,7 @@ class FlightFilter(DropdownFilter):
         return queryset.filter(found)
 
 
-class CampaignList(CampaignActions):
+class CampaignList(CampaignBulk):
     """The list's part of the campaign admin."""
 
     list_display = ("name", "brand_name", "status_now", "why", "platform", "today", "month", "next_check")

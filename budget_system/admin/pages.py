@@ -7,25 +7,15 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin import helpers
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 from budget_system.admin.base import UseCaseAdmin
-from budget_system.admin.show import campaign_label
 from budget_system.admin.ui import ActionVariant
 from budget_system.errors import Refused
-from campaigns.models import Campaign
-
-BULK_LIMIT = 200
-"""How many things one bulk action handles. Each is a transaction of its own, so a request must stay short."""
-
 
 Action = Callable[..., HttpResponse]
 """A method `(self, request, obj)` of an admin."""
@@ -135,66 +125,6 @@ def ask(
 
 def _back_to(model_admin: UseCaseAdmin[Any], obj: Any) -> HttpResponse:
     return HttpResponseRedirect(model_admin.url_of(obj))
-
-
-Outcome = tuple[str, object | None]
-"""What became of one row, in words that rows can be counted by; and what a person should know about it."""
-
-
-def ask_bulk(
-    model_admin: UseCaseAdmin[Any],
-    request: HttpRequest,
-    queryset: models.QuerySet[Any],
-    *,
-    action: str,
-    title: str,
-    button: str,
-    form_class: type[forms.Form],
-    run: Callable[[Any, Any], Outcome],
-    danger: bool = False,
-) -> HttpResponse | None:
-    """Ask once, then `run(obj, form)` for each row. Each row is a transaction: what became of it is said row by row."""
-    rows = list(queryset[: BULK_LIMIT + 1])
-    if len(rows) > BULK_LIMIT:
-        model_admin.say(request, f"At most {BULK_LIMIT} at once. Nothing was changed.", messages.WARNING)
-        return None
-    posted = "confirmed" in request.POST
-    form = form_class(request.POST) if posted else form_class()
-    if posted and form.is_valid():
-        _tell(model_admin, request, [(row, *_outcome(row, form, run)) for row in rows])
-        return None
-    hidden = [("action", action), ("confirmed", "1"), *((helpers.ACTION_CHECKBOX_NAME, row.pk) for row in rows)]
-    return _page(
-        model_admin, request, form, title=title, button=button, danger=danger, hidden=hidden,
-        intro=[format_html("For {} {}:", len(rows), "campaign" if len(rows) == 1 else "campaigns"), _names(rows)],
-        back=request.get_full_path(), subtitle=None, original=None,
-    )  # fmt: skip
-
-
-def _outcome(row: Any, form: Any, run: Callable[[Any, Any], Outcome]) -> Outcome:
-    try:
-        return run(row, form)
-    except Refused as error:
-        return "refused", error.message
-
-
-def _tell(model_admin: UseCaseAdmin[Any], request: HttpRequest, results: Sequence[tuple[Any, str, object]]) -> None:
-    counts: dict[str, int] = {}
-    for _, outcome, _ in results:
-        counts[outcome] = counts.get(outcome, 0) + 1
-    details = [(campaign_label(row), detail) for row, _, detail in results if detail is not None]
-    message = format_html(
-        "{}.{}",
-        ", ".join(f"{count} {outcome}" for outcome, count in counts.items()),
-        format_html_join("", '<span class="block">“{}”: {}</span>', details),
-    )
-    model_admin.say(request, message, messages.WARNING if details else messages.SUCCESS)
-
-
-def _names(rows: Sequence[Campaign]) -> SafeString:
-    shown = format_html_join("", '<span class="block">{}</span>', ((campaign_label(row),) for row in rows[:20]))
-    more = len(rows) - 20
-    return format_html("{}{}", shown, f"and {more} more" if more > 0 else "")
 
 
 def _page(

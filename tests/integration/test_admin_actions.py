@@ -4,7 +4,6 @@ import pytest
 from django.urls import reverse
 
 from brands.models import AuditEntry
-from budget_system.errors import Conflict
 from campaigns.holds import Hold
 from campaigns.models import Campaign, Override
 from enforcement import services
@@ -234,78 +233,6 @@ def test_an_archived_brand_leaves_the_lists_with_its_campaigns_and_comes_back(st
     assert "Gone" not in campaigns
     assert "Acme" in archived
     assert "Gone" in ann.reads("campaigns_campaign_changelist")
-
-
-# --- Several at once
-
-
-def send_bulk(ann: Person, action: str, campaigns: list[Campaign], **more: str) -> str:
-    chosen = {"action": action, "_selected_action": [str(campaign.pk) for campaign in campaigns]}
-    url = reverse("admin:campaigns_campaign_changelist")
-    asked = ann.client.post(url, {**chosen, "index": "0"})
-    assert asked.status_code == 200
-    assert 'name="confirmed"' in asked.content.decode()
-    response = ann.client.post(url, {**chosen, "confirmed": "1", **more}, follow=True)
-    assert response.status_code == 200
-    return text_of(response)
-
-
-def test_activating_several_says_of_each_that_stays_paused_why(story: Story, ann: Person) -> None:
-    a, b, c = story.campaigns(["Alpha", "Beta", "Gamma"])
-    for campaign in (a, b, c):
-        story.pause(campaign)
-    services.emergency_stop(b.pk, reason="x", actor=TESTER, now=story.now)
-
-    page = send_bulk(ann, "activate_selected", [a, b, c])
-
-    assert "2 running, 1 still paused." in page
-    assert "“Beta · Acme”: Emergency stop" in page
-    assert story.runs(a)
-    assert story.holds(b) == (Hold.EMERGENCY_STOP,)
-
-
-def test_pausing_and_stopping_several_changes_only_those_chosen(story: Story, ann: Person) -> None:
-    a, b, c = story.campaigns("ABC")
-
-    paused = send_bulk(ann, "pause_selected", [a, b], until="none", reason="x")
-    stopped = send_bulk(ann, "stop_selected", [b], reason="Fraud")
-
-    assert "2 paused." in paused
-    assert "1 stopped." in stopped
-    assert story.holds(a) == (Hold.MANUAL,)
-    assert story.holds(b) == (Hold.EMERGENCY_STOP, Hold.MANUAL)
-    assert story.runs(c)
-
-
-def test_one_refused_campaign_does_not_keep_the_others_back(
-    story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    a, b = story.campaigns("AB")
-    real = services.pause
-
-    def refuse_the_first(campaign_id: object, **kwargs: object) -> object:
-        if campaign_id == a.pk:
-            raise Conflict("Somebody else was faster.")
-        return real(campaign_id, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(services, "pause", refuse_the_first)
-    page = send_bulk(ann, "pause_selected", [a, b], until="none")
-
-    assert "1 refused, 1 paused." in page
-    assert "“A · Acme”: Somebody else was faster." in page
-
-
-def test_too_many_at_once_are_refused_as_a_whole(story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("budget_system.admin.pages.BULK_LIMIT", 1)
-    a, b = story.campaigns("AB")
-
-    response = ann.client.post(
-        reverse("admin:campaigns_campaign_changelist"),
-        {"action": "pause_selected", "_selected_action": [str(a.pk), str(b.pk)], "index": "0"},
-        follow=True,
-    )
-
-    assert "At most 1 at once. Nothing was changed." in messages_of(response)[0]
 
 
 # --- Schedules

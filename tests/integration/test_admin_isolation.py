@@ -19,7 +19,7 @@ from budget_system.admin.base import RoomAdmin
 from campaigns.models import Campaign, Override, StateChange
 from enforcement import services
 from scheduling.models import Schedule
-from spending.models import BudgetPeriod, ForcedReset, Spend, SpendRevision
+from spending.models import BudgetPeriod, ForcedReset, Reservation, Spend, SpendRevision
 from tests.factories import ACTOR, Story
 from tests.integration.admin_client import text_of
 from tests.integration.people import SECRETS, at_the_admin, life_of, person
@@ -35,7 +35,7 @@ MEMBERS = [
 OF_A_BRAND: dict[type[Model], str] = {
     Brand: "pk", Campaign: "brand", Override: "campaign__brand", StateChange: "brand", AuditEntry: "brand",
     Schedule: "campaign__brand", Spend: "brand", SpendRevision: "spend__brand", BudgetPeriod: "brand",
-    ForcedReset: "brand", Membership: "brand",
+    ForcedReset: "brand", Membership: "brand", Reservation: "brand",
 }  # fmt: skip
 POSTED = {
     "reason": "x", "name": "x", "confirm": "on", "kinds": "D", "until": "none", "lifts": ["MANUAL"], "post": "yes",
@@ -171,9 +171,11 @@ def test_no_form_takes_a_thing_of_another_brand(member: Client, ours: Story, the
         assert response.status_code in {200, 302, 403}, name
         # A brand of that name may be added, of course; nothing of theirs may be named.
         assert not leaks(response), name
-    for action in ("pause_selected", "activate_selected", "stop_selected"):
-        chosen = {**POSTED, "action": action, "_selected_action": [str(campaign.pk)], "confirmed": "1"}
-        assert not leaks(member.post(reverse("admin:campaigns_campaign_changelist"), chosen, follow=True))
+    for action in ("pause_selected", "activate_selected", "stop_selected", "clear_stop_selected"):
+        chosen = {**POSTED, "action": action, "_selected_action": [str(campaign.pk)]}
+        asked = member.post(reverse("admin:campaigns_campaign_changelist"), chosen, follow=True)
+        assert not leaks(asked)
+        assert "bulk" not in asked.request["PATH_INFO"]
     own = Campaign.objects.get(name="Search")
     week = {
         "name": "x", "expected_version": str(own.version), "brand": str(theirs.brand.pk), "schedules-TOTAL_FORMS": "1",

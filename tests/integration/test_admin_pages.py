@@ -302,17 +302,20 @@ def test_messages_with_markup_are_escaped(monkeypatch: pytest.MonkeyPatch) -> No
     a = story.campaign(SCRIPT)
     story.spend(a, "100")
 
+    bulk = ann.client.post(
+        reverse("admin:campaigns_campaign_changelist"),
+        {"action": "activate_selected", "_selected_action": str(a.pk)},
+        follow=True,
+    )
+
     responses = [
+        bulk,
         ann.sends("campaigns_campaign_change", a.pk, name=SCRIPT + "2"),
         ann.sends("campaigns_campaign_activate", a.pk),
         ann.sends("campaigns_campaign_pause", a.pk, until="none", reason=SCRIPT),
         ann.sends("brands_brand_change", story.brand.pk, daily_budget="7"),
         ann.sends("brands_brand_emergency_stop", story.brand.pk, reason=SCRIPT),
-        ann.client.post(
-            reverse("admin:campaigns_campaign_changelist"),
-            {"action": "activate_selected", "_selected_action": str(a.pk), "confirmed": "1", "reason": ""},
-            follow=True,
-        ),
+        ann.client.post(bulk.request["PATH_INFO"], {"reason": ""}, follow=True),
     ]
 
     for response in responses:

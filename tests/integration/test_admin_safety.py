@@ -452,7 +452,7 @@ def test_who_may_only_look_can_open_everything_and_change_nothing(story: Story, 
         url = reverse(f"admin:{name}_{action}", args=[things[name].pk])
         assert bob.get(url).status_code == 403
         assert bob.post(url, {"reason": "x"}).status_code == 403
-    chosen = {"action": "pause_selected", "_selected_action": str(a.pk), "confirmed": "1", "until": "none"}
+    chosen = {"action": "pause_selected", "_selected_action": str(a.pk), "until": "none"}
     bob.post(reverse("admin:campaigns_campaign_changelist"), chosen)
     assert story.runs(a)
 

@@ -1,0 +1,189 @@
+"""One act on several campaigns: asked once, done row by row, with an honest answer for each."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from access.roles import Role
+from brands.models import AuditEntry
+from budget_system import clock
+from budget_system.admin import bulk
+from budget_system.errors import Conflict
+from campaigns.holds import Hold
+from campaigns.models import Campaign
+from enforcement import services
+from tests.factories import ACTOR as TESTER
+from tests.factories import Story
+from tests.integration.admin_client import ACTOR, Person, messages_of, text_of
+from tests.integration.people import at_the_admin, person
+
+pytestmark = pytest.mark.django_db
+LIST = "admin:campaigns_campaign_changelist"
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+@pytest.fixture
+def ann(story: Story, monkeypatch: pytest.MonkeyPatch) -> Person:
+    return Person(story, monkeypatch)
+
+
+def select(client: Any, action: str, campaigns: list[Campaign]) -> Any:
+    chosen = {"action": action, "_selected_action": [str(campaign.pk) for campaign in campaigns], "index": "0"}
+    return client.post(f"{reverse(LIST)}?q=", chosen, follow=True)
+
+
+def act(ann: Person, action: str, campaigns: list[Campaign], **said: str) -> Any:
+    """Select, answer what is asked, and come to the page that tells."""
+    asked = select(ann.client, action, campaigns)
+    assert asked.status_code == 200
+    return ann.client.post(asked.request["PATH_INFO"], said, follow=True)
+
+
+def test_activating_several_says_of_each_what_still_holds_it(story: Story, ann: Person) -> None:
+    a, b, c, d = story.campaigns(["Alpha", "Beta", "Gamma", "Delta"])
+    for campaign in (a, b, c):
+        story.pause(campaign)
+    services.emergency_stop(b.pk, reason="x", actor=TESTER, now=story.now)
+
+    page = text_of(act(ann, "activate_selected", [a, b, c, d]))
+
+    assert "Activate: 4 of 4 campaigns" in page
+    assert "Alpha Acme done it runs" in page
+    assert "Beta Acme still held by: Emergency stop" in page
+    assert "Delta Acme already so it runs" in page
+    assert story.runs(a)
+    assert story.holds(b) == (Hold.EMERGENCY_STOP,)
+
+
+def test_pausing_and_stopping_several_changes_only_those_chosen(story: Story, ann: Person) -> None:
+    a, b, c = story.campaigns("ABC")
+
+    act(ann, "pause_selected", [a, b], until="none", reason="x")
+    act(ann, "stop_selected", [b], reason="Fraud")
+    again = text_of(act(ann, "pause_selected", [a, b], until="none"))
+
+    assert "A Acme already so paused by hand since Tue 12:00 Europe/Berlin" in again
+    assert story.holds(a) == (Hold.MANUAL,)
+    assert story.holds(b) == (Hold.EMERGENCY_STOP, Hold.MANUAL)
+    assert story.runs(c)
+    assert AuditEntry.objects.filter(action="pause").count() == 2
+    assert AuditEntry.objects.get(action="emergency stop").reason == "Fraud"
+
+
+def test_clearing_stops_tells_who_runs_and_whose_brand_is_stopped(story: Story, ann: Person) -> None:
+    a, b = story.campaigns("AB")
+    services.emergency_stop(a.pk, reason="x", actor=TESTER, now=story.now)
+    stopped = Story(name="Stopped")
+    c = stopped.campaign("C")
+    services.emergency_stop_brand(stopped.brand.pk, reason="x", actor=TESTER, now=story.now)
+
+    page = text_of(act(ann, "clear_stop_selected", [a, b, c]))
+
+    assert "A Acme done it runs" in page
+    assert "B Acme already so no stop of its own" in page
+    assert "C Stopped already so no stop of its own; its brand is stopped" in page
+
+
+def test_an_emergency_stop_without_a_reason_is_asked_again(story: Story, ann: Person) -> None:
+    a = story.campaign()
+
+    page = act(ann, "stop_selected", [a], reason="")
+
+    assert "This field is required" in text_of(page)
+    assert story.runs(a)
+
+
+def test_one_refused_campaign_does_not_keep_the_others_back(
+    story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = story.campaigns("AB")
+    real = services.pause
+
+    def refuse_the_first(campaign_id: object, **kwargs: object) -> object:
+        if campaign_id == a.pk:
+            raise Conflict("Somebody else was faster.")
+        return real(campaign_id, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(services, "pause", refuse_the_first)
+    page = text_of(act(ann, "pause_selected", [a, b], until="none"))
+
+    assert "A Acme refused Somebody else was faster." in page
+    assert "B Acme done" in page
+
+
+def test_what_takes_long_is_done_in_steps_and_shows_how_far_it_is(
+    story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaigns = [story.campaign(f"C{number:02}") for number in range(25)]
+    monkeypatch.setattr(bulk, "STEP_S", 0.0)
+
+    under_way = act(ann, "pause_selected", campaigns, until="none")
+    done = ann.client.post(under_way.request["PATH_INFO"], follow=True)
+    done = ann.client.post(done.request["PATH_INFO"], follow=True)
+
+    assert "Pause: 10 of 25 campaigns" in text_of(under_way)
+    assert "budget/bulk.js" in under_way.content.decode()
+    assert "Pause: 25 of 25 campaigns" in text_of(done)
+    assert not Campaign.objects.filter(holds="").exists()
+
+
+def test_what_became_of_them_can_be_downloaded(story: Story, ann: Person) -> None:
+    a = story.campaign("=A")
+
+    told = act(ann, "pause_selected", [a], until="none")
+    file: Any = ann.client.get(f"{told.request['PATH_INFO']}?download=csv")
+
+    rows = list(csv.reader(io.StringIO(b"".join(file.streaming_content).decode("utf-8-sig"))))
+    assert rows == [["name", "brand", "what became of it", "why"], ["'=A", "Acme", "done", ""]]
+
+
+def test_too_many_at_once_are_refused_as_a_whole(story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "LIMIT", 1)
+    a, b = story.campaigns("AB")
+
+    response = select(ann.client, "pause_selected", [a, b])
+
+    assert "More than 1 are selected" in messages_of(response)[0]
+    assert "Up to 1000 at once" in text_of(response)
+    assert story.runs(a)
+
+
+def test_all_rows_of_a_filtered_list_can_be_selected(story: Story, ann: Person) -> None:
+    for number in range(60):
+        story.campaign(f"C{number}")
+    url = f"{reverse(LIST)}?q=C1"
+    first = Campaign.objects.get(name="C1")
+
+    asked = ann.client.post(
+        url,
+        {"action": "pause_selected", "_selected_action": [str(first.pk)], "select_across": "1", "index": "0"},
+        follow=True,
+    )
+    told = ann.client.post(asked.request["PATH_INFO"], {"until": "none"}, follow=True)
+
+    assert "Pause: 11 of 11 campaigns" in text_of(told)
+    assert url.partition("?")[2] in told.content.decode()
+
+
+def test_who_may_not_act_is_refused_even_with_the_address(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: story.now)
+    a = story.campaign()
+    operator = person(Role.OPERATOR, story.brand)
+    client = at_the_admin(operator)
+
+    asked = select(client, "pause_selected", [a])
+    operator.groups.clear()
+    refused = client.post(asked.request["PATH_INFO"], {"until": "none"})
+    elsewhere = at_the_admin(person(Role.MANAGER, story.brand)).get(asked.request["PATH_INFO"], follow=True)
+
+    assert refused.status_code == 403
+    assert "That selection is no longer kept" in messages_of(elsewhere)[0]
+    assert story.runs(a)
+    assert ACTOR not in {entry.actor for entry in AuditEntry.objects.all()}
