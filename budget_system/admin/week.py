@@ -44,7 +44,9 @@ class WindowForm(forms.ModelForm[Schedule]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _name(self.fields["day_of_week"], "Day")
+        day: Any = self.fields["day_of_week"]
+        day.choices = [("", "–"), *(choice for choice in day.choices if choice[0] != "")]
+        _name(day, "Day")
         _name(self.fields["start_time"], "From")
         _name(self.fields["end_time"], "To")
         _name(self.fields["ends_next_day"], "Runs into the next day")
