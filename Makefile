@@ -14,7 +14,7 @@ READY = @python="$(PYTHON)"; command -v "$$python" >/dev/null || \
 	exec "$$python" tools/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-data shell migrate makemigrations test test-browser test-faults test-fast bench lint format typecheck lock clean
+.PHONY: help run demo-data shell migrate makemigrations test test-browser test-faults test-fast bench bench-pacing lint format typecheck lock clean
 
 ##@ Use it
 
@@ -49,6 +49,9 @@ typecheck: ## mypy --strict over all code
 
 bench: ## Measure speed on a temporary PostgreSQL
 	$(READY) test -m tools.servers -- python -m benchmarks
+
+bench-pacing: ## Replay days of traffic through the pacer and its rivals [DATA=folder] [ARGS="--days 40"]
+	$(READY) test -m benchmarks.pacing $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 ##@ Change it
 

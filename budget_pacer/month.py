@@ -15,7 +15,7 @@ from typing import Final
 _NORMAL: Final = NormalDist()
 _DAY_CAP: Final = Decimal(2)
 """No day gets more than so many times the month's budget over its open days (ad platforms: twice, Google's rule)."""
-_RELEASE_BELOW: Final = Decimal("1.3")
+_RELEASE_BELOW: Final = Decimal(2)
 """When the supply that is forecast for the rest is less than this times what is left, today is not rationed."""
 _TOLERANCE_AT_START: Final = 0.25
 _TOLERANCE_AT_END: Final = 0.02
@@ -155,12 +155,12 @@ def _today(facts: MonthFacts, ahead: Sequence[date], left: Decimal, open_days: i
         return Decimal(0), "the days left have no weight"
     even = facts.budget / open_days
     share = left * weights[facts.today] / total
-    if len(ahead) == 1:
-        return left, "the last open day: all that is left"
     cap = even * _DAY_CAP
     supply = facts.daily_supply
+    if len(ahead) == 1:
+        return min(left, cap), "the last open day: all that is left, under the day's cap"
     if supply is not None and supply * total / _mean_weight(facts) < left * _RELEASE_BELOW:
-        return min(left, max(share, cap)), "not rationed: the supply forecast for the rest hardly covers what is left"
+        return min(left, cap), "not rationed: the supply forecast for the rest hardly covers what is left"
     if share > cap:
         return cap, f"capped at {_DAY_CAP} times an even day"
     return share, f"what is left, by weekday over {len(ahead)} open days"

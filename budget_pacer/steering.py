@@ -22,6 +22,7 @@ from budget_pacer.nowcast import (
     FADE_PRICE,
     FADE_TRAFFIC,
     HALF_LIFE_S,
+    LEVEL_PRIOR,
     Shapes,
     ahead,
     blend,
@@ -51,11 +52,14 @@ _WINDOW_S: Final = 1800.0
 """The corridor looks so far ahead."""
 _RELEASED_S: Final = 7200.0
 """In the last two open hours the upper rail is taken down: nothing may be left for want of a rail."""
+_CLOSING_S: Final = 21_600.0
 _PRIOR_REQUESTS: Final = 3000.0
 """What past days say about the spread of returns weighs as much as so many opportunities of today."""
 _GUESSED_REQUESTS: Final = 200.0
 _DAY_MEMORY: Final = 0.7
 _FAST_PRIOR: Final = 10.0
+_FAST_PRIOR_PRICES: Final = 100.0
+"""Single costs and returns spread widely: so many are needed before the last 40 minutes count half."""
 
 _THROTTLED = (PacingStrategy.EVEN_DISTRIBUTION, PacingStrategy.HISTORICAL_PATTERN)
 _CORRIDOR: Final = {
@@ -125,6 +129,40 @@ _WORDS: Final = {
 }
 
 
+class Returns:
+    """Returns per cost of opportunities: their mean logarithm, which a few enormous ones do not move, and how their
+    cost spreads round it."""
+
+    __slots__ = ("count", "logs", "spread")
+
+    def __init__(self) -> None:
+        self.count = self.logs = 0.0
+        self.spread: Histogram = [0.0] * BINS
+
+    @property
+    def mean(self) -> float:
+        """Of the logarithms; 0 when there are none."""
+        return self.logs / self.count if self.count else 0.0
+
+    def add(self, cost: float, log_return: float, level: float) -> None:
+        """One opportunity, against the level that is current."""
+        self.count += 1.0
+        self.logs += log_return
+        self.spread[bin_of(log_return - level)] += cost
+
+    def learn(self, offers: Sequence[tuple[float, float]]) -> None:
+        """Past ones, as (cost, logarithm of return), against their own mean."""
+        level = sum(log_return for _, log_return in offers) / len(offers)
+        for cost, log_return in offers:
+            self.add(cost, log_return, level)
+
+    def fade_into(self, other: Returns, keep: float) -> None:
+        """A day's returns become past ones."""
+        self.count = self.count * keep + other.count
+        self.logs = self.logs * keep + other.logs
+        self.spread = [old * keep + new for old, new in zip(self.spread, other.spread, strict=True)]
+
+
 class Steering:
     """One channel of one campaign."""
 
@@ -133,10 +171,10 @@ class Steering:
         self._days = 0.0
         self._usual = [0.0] * 24
         self._hours_seen = [0.0] * 24
-        self._usual_price: float | None = None
-        self._usual_return: float | None = None
-        self._usual_sums = [0.0, 0.0, 0.0]
-        self._usual_spread: Histogram = [0.0] * BINS
+        self._usual_count = self._usual_cost = 0.0
+        # Returns of scored opportunities, and of any by their cost alone, are in different units: kept apart.
+        self._usual_returns = {True: Returns(), False: Returns()}
+        self._scored = False
         # Today.
         self._day: Day | None = None
         self._shapes = Shapes((), ())
@@ -145,8 +183,8 @@ class Steering:
     def _clear(self) -> None:
         slots = len(self._day.slots) if self._day else 24
         self._counts = [0.0] * slots
-        self._sums = [0.0, 0.0, 0.0]
-        self._spread: Histogram = [0.0] * BINS
+        self._count = self._cost = 0.0
+        self._returns = Returns()
         self._last = (0.0, 0.0, 0.0)
         self._fast = [0.0, 0.0, 0.0, 0.0, 0.0]
         self._solved_at = 0.0
@@ -167,22 +205,17 @@ class Steering:
         """Take in a past hour, by the local clock."""
         self._hours_seen[hour] += 1
         self._usual[hour] += traffic.opportunities
-        sums = self._usual_sums
-        sums[0] += traffic.opportunities
-        sums[1] += traffic.cost
-        sums[2] += traffic.value
-        if sums[0] > 0 and sums[1] > 0:
-            self._usual_price = sums[1] / sums[0]
-        if traffic.cost > 0 and traffic.value > 0:
-            self._usual_return = sums[2] / sums[1]
-            mean = log(traffic.value / traffic.cost)
-            for cost, value in traffic.sample:
-                if cost > 0:
-                    self._usual_spread[bin_of(log_or_least(value / cost) - mean)] += cost
+        if traffic.cost > 0:
+            self._usual_count += traffic.opportunities
+            self._usual_cost += traffic.cost
+        offers = [(cost, value) for cost, value in traffic.sample if cost > 0]
+        if offers:
+            self._usual_returns[True].learn([(cost, log_or_least(value / cost)) for cost, value in offers])
+            self._usual_returns[False].learn([(cost, -log(cost)) for cost, _ in offers])
         self._days = max(self._hours_seen)
 
     def _begin(self, day: Day) -> None:
-        if self._day is not None and self._sums[0] > 0:
+        if self._day is not None and self._count > 0:
             self._remember(self._day)
         self._day = day
         own = None
@@ -198,12 +231,9 @@ class Steering:
             if slot.open_s:
                 self._usual[slot.hour] = self._usual[slot.hour] * _DAY_MEMORY + count * 3600 / slot.open_s
                 self._hours_seen[slot.hour] = self._hours_seen[slot.hour] * _DAY_MEMORY + 1
-        self._usual_sums = [old * _DAY_MEMORY + new for old, new in zip(self._usual_sums, self._sums, strict=True)]
-        self._usual_price = self._usual_sums[1] / self._usual_sums[0]
-        self._usual_return = self._usual_sums[2] / self._usual_sums[1] if self._usual_sums[1] else None
-        self._usual_spread = [
-            old * _DAY_MEMORY + new for old, new in zip(self._usual_spread, self._spread, strict=True)
-        ]
+        self._usual_count = self._usual_count * _DAY_MEMORY + self._count
+        self._usual_cost = self._usual_cost * _DAY_MEMORY + self._cost
+        self._usual_returns[self._scored].fade_into(self._returns, _DAY_MEMORY)
         self._days = max(self._hours_seen)
 
     def advise(
@@ -215,18 +245,20 @@ class Steering:
         if at_s >= self._slot_end:
             self._slot = slot_index(day, at_s)
             self._slot_end = day.slots[self._slot].end
+        if (value is not None) is not self._scored:
+            self._scored, self._returns, self._next_solve = value is not None, Returns(), 0.0
+            self._last = (self._count, self._cost, 0.0)
+            self._fast[4] = 0.0
         if self._next_solve == 0.0 or at_s >= self._next_solve or state.limits.budget != self._solved_budget:
             self._solve(state, day, at_s)
         # Without a score all opportunities of an hour are worth the same: the cheaper ones return more.
         worth = 1.0 if value is None else value
         log_return = log_or_least(worth / cost) if cost > 0 else 690.0
         self._counts[self._slot] += 1.0
-        sums = self._sums
-        sums[0] += 1.0
-        sums[1] += cost
-        sums[2] += worth
+        self._count += 1.0
+        self._cost += cost
         if cost > 0:
-            self._spread[bin_of(log_return - self._log_return)] += cost
+            self._returns.add(cost, log_return, self._log_return)
         meter, limits = state.meter, state.limits
         gone = meter.spent + meter.held
         if stopped:
@@ -256,7 +288,7 @@ class Steering:
 
     def demand(self, day: Day, at_s: float) -> Demand | None:
         """What the channel could still buy today at a price; None before it has seen any traffic today."""
-        if day is not self._day or self._sums[0] < 1 or not self._supplies:
+        if day is not self._day or self._count < 1 or not self._supplies:
             return None
         supplies, curve, caution = list(self._supplies), self._curve, self._caution
 
@@ -271,23 +303,16 @@ class Steering:
         slot = day.slots[self._slot]
         part = slot_elapsed(slot, at_s) / slot.open_s if slot.open_s else 1.0
         usual = self._usual_volume(day)
-        shape = blend(self._shapes, self._counts, self._slot, part, usual or self._sums[0])
+        shape = blend(self._shapes, self._counts, self._slot, part, usual or self._count)
         passed = sum(shape[: self._slot]) + shape[self._slot] * part
-        volume = day_volume(usual, self._sums[0], passed)
-        price, log_return, fast = self._levels(shape, volume, day, at_s)
+        volume = day_volume(usual, self._count, passed)
+        price, log_return, fast = self._levels(usual, self._expected_since(shape, volume, day, at_s), at_s)
         counts, supplies = self._future(shape, volume, part, day, at_s, price, log_return, fast)
         supplies = _capped(supplies, state, self._slot)
-        self._log_return = log_return + log(fast[2])
-        guess = sum(self._usual_spread)
-        self._curve = curve_of(
-            [
-                (
-                    self._usual_spread if guess > 0 else wide_guess(),
-                    _PRIOR_REQUESTS if guess > 0 else _GUESSED_REQUESTS,
-                ),
-                (self._spread, self._sums[0]),
-            ]
-        )
+        self._log_return = log_return + fast[2]
+        past = self._usual_returns[self._scored]
+        guess = (past.spread, _PRIOR_REQUESTS) if past.count else (wide_guess(), _GUESSED_REQUESTS)
+        self._curve = curve_of([guess, (self._returns.spread, self._returns.count)])
         left_s = max(0.0, day.open_s - open_elapsed(day, at_s))
         hours = left_s / 3600
         # An unspent unit costs more than an early one: the rest of the day is counted as a little less than expected.
@@ -312,7 +337,7 @@ class Steering:
                 if least is not None and (self._log_price is None or least > self._log_price):
                     self._log_price = least
         self._solved_budget, self._solved_at = state.limits.budget, at_s
-        unsure = self._days == 0 and self._sums[0] < 500
+        unsure = self._days == 0 and self._count < 500
         self._next_solve = at_s + (60.0 if unsure or left_s < 1800 else _SOLVE_EVERY_S)
 
     def _usual_volume(self, day: Day) -> float | None:
@@ -328,36 +353,41 @@ class Steering:
         return max(total, 1.0)
 
     def _levels(
-        self, shape: Sequence[float], volume: float, day: Day, at_s: float
+        self, usual: float | None, expected: float, at_s: float
     ) -> tuple[float, float, tuple[float, float, float]]:
-        """Mean cost and log of mean return per cost today, and the last 40 minutes relative to the day: traffic, cost,
-        return."""
-        count, cost, value = self._sums
-        usual_volume = self._usual_volume(day)
-        prior = 0.0 if usual_volume is None else 0.04 * usual_volume
-        price = (cost + prior * (self._usual_price or 0.0)) / (count + prior) if count + prior > 0 else 0.0
-        known = self._usual_return
-        prior_cost = prior * price if known is not None else 0.0
-        total_cost = cost + prior_cost
-        mean_return = (value + prior_cost * (known or 0.0)) / total_cost if total_cost > 0 else 0.0
-        expected = self._expected_between(shape, volume, day, self._solved_at or day.start, at_s)
-        keep = 0.5 ** (min(at_s - (self._solved_at or day.start), 86_400) / HALF_LIFE_S)
-        new = [total - last for total, last in zip(self._sums, self._last, strict=True)]
-        self._last = (count, cost, value)
-        # Seen and expected opportunities; cost seen and expected for that many; value, against the cost seen.
+        """Mean cost and mean logarithm of return today; and how the last 40 minutes differ from that: ratios of
+        traffic and cost, difference of the logarithm."""
+        prior = 0.0 if usual is None else LEVEL_PRIOR * usual
+        price = self._cost / self._count if self._count else 0.0
+        if self._usual_count:
+            known = self._usual_cost / self._usual_count
+            price = (self._cost + prior * known) / (self._count + prior)
+        past, today = self._usual_returns[self._scored], self._returns
+        weight = prior if past.count else 0.0
+        total = today.count + weight
+        log_return = (today.logs + weight * past.mean) / total if total else 0.0
+        keep = 0.5 ** ((at_s - self._solved_at) / HALF_LIFE_S) if self._solved_at else 1.0
+        now = (self._count, self._cost, today.logs)
+        new = [total - last for total, last in zip(now, self._last, strict=True)]
+        self._last = now
+        # Seen and expected opportunities; cost seen and expected for that many; logarithms of return.
         for index, amount in enumerate((new[0], expected, new[1], new[0] * price, new[2])):
             self._fast[index] = self._fast[index] * keep + amount
-        seen, due, seen_cost, due_cost, seen_value = self._fast
-        traffic = (seen + _FAST_PRIOR) / (due + _FAST_PRIOR)
-        small = _FAST_PRIOR * price
-        of_cost = (seen_cost + small) / (due_cost + small) if small > 0 else 1.0
-        of_return = 1.0
-        if mean_return > 0 and small > 0:
-            of_return = (seen_value + 5 * small * mean_return) / (seen_cost * mean_return + 5 * small * mean_return)
-        return price, log_or_least(mean_return), (traffic, of_cost, max(of_return, 1e-6))
+        seen, due, seen_cost, due_cost, logs = self._fast
+        small = _FAST_PRIOR_PRICES * price
+        return (
+            price,
+            log_return,
+            (
+                (seen + _FAST_PRIOR) / (due + _FAST_PRIOR),
+                (seen_cost + small) / (due_cost + small) if small > 0 else 1.0,
+                (logs - seen * log_return) / (seen + _FAST_PRIOR_PRICES),
+            ),
+        )
 
-    def _expected_between(self, shape: Sequence[float], volume: float, day: Day, a: float, b: float) -> float:
-        total = 0.0
+    def _expected_since(self, shape: Sequence[float], volume: float, day: Day, b: float) -> float:
+        """Opportunities that were to be expected since this was last solved."""
+        total, a = 0.0, self._solved_at or day.start
         for slot, share in zip(day.slots, shape, strict=True):
             if slot.open_s and slot.start < b and slot.end > a:
                 inside = slot_elapsed(slot, b) - slot_elapsed(slot, a)
@@ -387,7 +417,7 @@ class Steering:
             supplies.append(
                 Supply(
                     counts[-1] * price * (1 + (fast[1] - 1) * fade),
-                    log_return + log(max(1 + (fast[2] - 1) * fade, 1e-6)),
+                    log_return + fast[2] * fade,
                 )
             )
         return counts, supplies
@@ -424,7 +454,7 @@ class Steering:
         width = _CORRIDOR[strategy]
         if width is None:
             return None, None
-        past = self._sums[0]
+        past = self._count
         if strategy is PacingStrategy.EVEN_DISTRIBUTION:
             curve = careful = open_elapsed(day, at_s + _WINDOW_S) / day.open_s if day.open_s else 1.0
         elif strategy is PacingStrategy.HISTORICAL_PATTERN:
@@ -441,7 +471,9 @@ class Steering:
             careful = min(1.0, (past + near) / pessimistic) if pessimistic > 0 else 1.0
         if left_s <= _WINDOW_S:
             careful = 1.0
-        return budget * (careful - width), None if left_s < _RELEASED_S else budget * min(1.0, curve + width)
+        # What is held back late in the day may find nothing to be spent on: the lower rail closes in.
+        room = width * min(1.0, left_s / _CLOSING_S)
+        return budget * (careful - room), None if left_s < _RELEASED_S else budget * min(1.0, curve + width)
 
 
 def _capped(supplies: Sequence[Supply], state: ChannelState, first: int) -> list[Supply]:

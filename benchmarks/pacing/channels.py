@@ -37,7 +37,7 @@ def shared_day(number: int, tickets: int, seed: int, data: Recorded | None, *, r
     cents = int(budget) // 10_000
     thirds = [cents // 3, cents // 3, cents - 2 * (cents // 3)]
     clock = MovedClock()
-    pacer = BudgetPacer(clock=clock)
+    pacer = BudgetPacer(clock=clock, frontload_protection_hours=0)
     week_before = [MIDNIGHT - timedelta(days=7) + timedelta(hours=hour) for hour in range(168)]
     for channel, (_, known), part in zip(CHANNELS, streams, thirds, strict=True):
         pacer.learn_traffic("c", channel, traffic_hours(known, week_before))

@@ -58,7 +58,9 @@ def _facts(
 
 
 def month(name: str, supplies: Sequence[float]) -> MonthResult:
-    """Replay a month."""
+    """Replay a month, in money of which an average day offers 1,000: cents must not matter."""
+    scale = 1000 * len(supplies) / sum(supplies)
+    supplies = [supply * scale for supply in supplies]
     budget = Decimal(str(round(sum(supplies) * SHARE, 2)))
     even, spent, largest = budget / len(supplies), Decimal(0), Decimal(0)
     daily: dict[date, Decimal] = {}

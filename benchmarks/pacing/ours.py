@@ -31,7 +31,7 @@ class MovedClock:
 
 def paced(day: ReplayDay, clock: MovedClock, strategy: PacingStrategy, **settings: int) -> BudgetPacer:
     """A pacer that has been told what is known before the day."""
-    pacer = BudgetPacer(clock=clock, frontload_protection_hours=settings.get("frontload", 4))
+    pacer = BudgetPacer(clock=clock, frontload_protection_hours=settings.get("frontload", 0))
     week_before = [MIDNIGHT - timedelta(days=7) + timedelta(hours=hour) for hour in range(168)]
     pacer.learn_traffic("c", CHANNEL, traffic_hours(day.known, week_before))
     pacer.allocate_hourly_budget("c", CHANNEL, Decimal(day.budget).scaleb(-6), strategy)
@@ -41,7 +41,7 @@ def paced(day: ReplayDay, clock: MovedClock, strategy: PacingStrategy, **setting
 class Ours:
     """One strategy on one day."""
 
-    def __init__(self, day: ReplayDay, strategy: PacingStrategy, *, scores: bool, frontload: int = 4) -> None:
+    def __init__(self, day: ReplayDay, strategy: PacingStrategy, *, scores: bool, frontload: int = 0) -> None:
         self._clock = MovedClock()
         self._scores = scores
         self.pacer = paced(day, self._clock, strategy, frontload=frontload)

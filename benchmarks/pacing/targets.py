@@ -13,7 +13,7 @@ from benchmarks.pacing.speed import Speed
 
 ENOUGH = 1.5
 """Above this supply over budget nearly everything can be spent."""
-BEST, NO_SCORES, SMOOTH, LATE = "adaptive, scores", "adaptive", "predictive", "adaptive, scores, late by 5 min"
+BEST, NO_SCORES, SMOOTH, LATE = "adaptive, scores", "adaptive", "predictive", "adaptive, scores, settled late"
 
 Paired = Callable[[Sequence[Result], str, str, str, Callable[[Result], float]], tuple[float, float, float]]
 Quantile = Callable[[Sequence[float], float], float]

@@ -23,12 +23,13 @@ def test_today_gets_its_share_of_what_is_left_over_the_open_days_left() -> None:
     assert plan_month(facts(11, "1000", closed=[date(2026, 6, d) for d in range(21, 31)])).today == 200
 
 
-def test_no_day_gets_more_than_twice_an_even_day_and_the_last_gets_what_is_left() -> None:
+def test_no_day_gets_more_than_twice_an_even_day_and_the_last_gets_what_is_left_under_it() -> None:
     plan = plan_month(facts(28, "1000"))
 
     assert plan.today == 200
     assert "twice" in plan.reason or "2 times" in plan.reason
-    assert plan_month(facts(30, "1000.01")).today == Decimal("1999.99")
+    assert plan_month(facts(30, "2850.01")).today == Decimal("149.99")
+    assert plan_month(facts(30, "1000")).today == 200
 
 
 def test_weekday_weights_shift_money_between_days() -> None:
