@@ -210,7 +210,8 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
         context["show_save_and_add_another"] = add and self.adds_several
         if obj is not None:
             now = clock.now()
-            context["panels_above"] = self.panels_above(obj, now)
+            above = self.panels_above(obj, now)
+            context["panels_above"] = () if context["errors"] else above  # first what was wrong or is to be confirmed
             context["panels_below"] = self.panels_below(obj, now)
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 

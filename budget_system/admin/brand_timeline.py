@@ -19,7 +19,7 @@ from budget_system.admin.campaign_page import who
 from campaigns.models import CampaignStatus, StateChange
 from enforcement.explain import local_text
 
-SHOWN = 20
+SHOWN = 12
 READ = 200
 NAMED = 3
 

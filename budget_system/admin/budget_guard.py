@@ -40,7 +40,9 @@ class ConfirmForm(forms.Form):
         label="Why", widget=Textarea(attrs={"rows": 2}), max_length=1000, help_text="Kept with the record."
     )
     change_confirmed = forms.BooleanField(
-        label="Yes, change it", error_messages={"required": "Tick this to make the change."}
+        label="Yes, change it",
+        widget=forms.CheckboxInput(attrs={"autofocus": True}),
+        error_messages={"required": "Tick this to make the change."},
     )
 
 
