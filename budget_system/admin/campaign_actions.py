@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from budget_system import clock
 from budget_system.admin import foresight, show, what_if
@@ -247,12 +246,12 @@ def now_text(verdict: Verdict) -> str:
     return "It runs." if verdict.runs else f"It is paused: {show.hold_words(verdict.holds)}."
 
 
-def way_on(request: HttpRequest, campaign: Campaign, verdict: Verdict) -> SafeString:
+def way_on(request: HttpRequest, campaign: Campaign, verdict: Verdict) -> str:
     """What a person can do about the holds that remain."""
     if Hold.EMERGENCY_STOP in verdict.holds:
-        return format_html("Clear the emergency stop first.")
+        return "Clear the emergency stop first."
     if not request.user.has_perm(OVERRIDES):
-        return format_html("Who may override can let it run in spite of that: ask a manager.")
+        return "Who may override can let it run in spite of that: ask a manager."
     return show.link(_override_url(campaign), "Let it run in spite of that: override…")
 
 
