@@ -3,6 +3,7 @@
 Standard library only; imports nothing of the project around it.
 """
 
+from budget_pacer.advice import BidAdvice
 from budget_pacer.config import InvalidConfiguration, PacerConfig
 from budget_pacer.day import InvalidOpenHours, open_daily
 from budget_pacer.money import InvalidAmount
@@ -33,6 +34,7 @@ from budget_pacer.values import (
 __all__ = [
     "Advice",
     "AlertType",
+    "BidAdvice",
     "BudgetPacer",
     "CampaignState",
     "Channel",

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from budget_pacer import booking
 from budget_pacer import breaker as breakers
+from budget_pacer.advice import BidAdvice, advise_bids
 from budget_pacer.alerts import AlertCallback, Delivery, write_alert
 from budget_pacer.booking import GRANTED, Outcome
 from budget_pacer.breaker import Breaker
@@ -709,6 +710,15 @@ class BudgetPacer:
         with self._lock:
             steering = self._steering(campaign_id, self._name(channel))
             return steering.advise(known, day, at_s, float(expected_cost), expected_value, stopped=stopped)
+
+    def bid_advice(self, campaign_id: str, channel: Channel) -> BidAdvice:
+        """A factor for bids and a share of opportunities to take, from pace, hour and returns, with the reasons: for
+        callers who do not ask about each opportunity."""
+        state, known, day, at_s = self._look(campaign_id, channel)
+        ratio = pace_ratio(known.meter.spent, known.limits.budget, planned_share(known.plan, day, at_s))
+        forecast = self._forecasts(campaign_id, self._name(channel), day)[day.slots[slot_of(day, at_s)].hour]
+        recent, breaker = self.performance(campaign_id, channel), breakers.at(known.breaker, at_s, self.config)
+        return advise_bids(ratio, forecast, recent, breaker.state, state.stopped, self.config)
 
     def _steering(self, campaign_id: str, name: str) -> Steering:
         key = (campaign_id, name)

@@ -43,8 +43,8 @@ PLOTTED = ("pid, value", "even", "historical", "predictive, scores", "adaptive, 
 def methods(gains: dict[str, float]) -> dict[str, rivals.Maker]:
     """All ways of pacing, by the name in the table: rivals first.
 
-    Front-load protection, which is on by default, holds the first hours to half their plan on purpose. It is off here so
-    that ways of pacing are compared, and on in the rows that say so: what it costs is their difference.
+    Front-load protection, which is on by default, holds the first hours to half their plan on purpose. It is off here
+    so that ways of pacing are compared, and on in the rows that say so: what it costs is their difference.
     """
     return {
         "as soon as possible": rivals.Asap,
