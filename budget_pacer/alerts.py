@@ -21,7 +21,9 @@ _ACTIONS: Final = {
     AlertType.EMERGENCY_STOP_REQUIRED: "Look at what is buying; the breaker is open. Stop the campaign if it goes on.",
     AlertType.CRITICAL_OVERPACING: "Lower bids or participation now, or raise the daily budget.",
     AlertType.WARNING_OVERPACING: "Lower bids or participation, or check whether the plan fits today's traffic.",
-    AlertType.CIRCUIT_BREAKER_OPEN: "Find the cause. A probe follows after the cooldown; an emergency stop has to be cleared.",
+    AlertType.CIRCUIT_BREAKER_OPEN: (
+        "Find the cause. A probe follows after the cooldown; an emergency stop has to be cleared."
+    ),
     AlertType.PERFORMANCE_DEGRADATION: "Check landing page, tracking and targeting.",
     AlertType.UNDER_PACING: "Raise bids or widen targeting, or move the money to another channel.",
 }

@@ -198,7 +198,9 @@ class BudgetPacer:
             name: self._replanned(campaign_id, name, channel, day, same_day=state.day == ordinal)
             for name, channel in state.channels.items()
         }
-        return self.store.swap(campaign_id, state, CampaignState(zone, week, unit, channels, ordinal, state.stopped))
+        return self.store.swap(
+            campaign_id, state, CampaignState(zone, week, unit, channels, ordinal, state.stopped, state.version)
+        )
 
     def _replanned(
         self, campaign_id: str, name: str, channel: ChannelState, day: Day, *, same_day: bool
@@ -856,4 +858,4 @@ def _as_channel(name: str) -> Channel:
 
 def _put(state: CampaignState, name: str, channel: ChannelState) -> CampaignState:
     channels: Mapping[str, ChannelState] = {**state.channels, name: channel}
-    return CampaignState(state.zone, state.week, state.unit, channels, state.day, state.stopped)
+    return CampaignState(state.zone, state.week, state.unit, channels, state.day, state.stopped, state.version)

@@ -164,7 +164,7 @@ def _settled(
     now = {name: fact.budget for name, fact in facts.items()}
     moved = sum(abs(budgets[name] - now[name]) for name in facts) // 2
     total = sum(now.values())
-    if any(budgets[name] < facts[name].used for name in facts):
+    if any(budgets[name] < min(facts[name].used, now[name]) for name in facts):
         return Reallocation(now, (), (*reasons, "a channel has already spent what it would have to give back"))
     if moved == 0:
         return Reallocation(now, (), tuple(reasons) or ("no channel has money to spare",))

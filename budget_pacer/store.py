@@ -48,6 +48,8 @@ class CampaignState(NamedTuple):
     """The local date's ordinal that all channels' meters are of."""
     stopped: str = ""
     """Why a person (or a program) stopped the campaign; empty when nobody did."""
+    version: int = 0
+    """For the store alone: the pacer hands it back as it was loaded. In memory identity serves instead."""
 
 
 class HoldStatus(StrEnum):
