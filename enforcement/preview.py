@@ -12,7 +12,7 @@ from uuid import UUID
 
 from brands.models import Brand
 from brands.services import lock
-from budget_system.db import rehearsal
+from budget_system.db import rehearsal, use_case
 from campaigns.holds import Hold
 from campaigns.models import Campaign
 from spending.figures import Spent, spent
@@ -52,7 +52,7 @@ class Preview(NamedTuple):
 
 
 def preview(thing: Brand | Campaign, act: Callable[[], object], now: datetime) -> Preview:
-    """What `act`, one use case on this brand or campaign, would do. Raises what it raises; nothing is kept.
+    """What `act`, one use case on this brand or campaign, would do. Raises what it raises, or Busy; nothing is kept.
 
     The brand is locked meanwhile, so that nothing else happens in between.
     """
@@ -60,7 +60,7 @@ def preview(thing: Brand | Campaign, act: Callable[[], object], now: datetime) -
     campaigns = Campaign.objects.filter(brand=thing.pk) if whole else Campaign.objects.filter(pk=thing.pk)
     rows = campaigns.order_by("name", "pk").values_list("pk", "name", "holds")
     with rehearsal():
-        lock([thing.pk if isinstance(thing, Brand) else thing.brand_id])
+        use_case(lock)([thing.pk if isinstance(thing, Brand) else thing.brand_id])
         before = {pk: holds for pk, _, holds in rows.filter(archived_at=None)}
         act()
         after = [Moved(*row) for row in rows if row[0] in before]

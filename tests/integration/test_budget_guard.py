@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from brands.models import AuditEntry
 from campaigns.models import Campaign, StateChange
@@ -11,7 +12,8 @@ from enforcement import services
 from enforcement.preview import is_large
 from tests.factories import ACTOR as TESTER
 from tests.factories import Story
-from tests.integration.admin_client import Person, errors_of, messages_of, refusal_of, text_of
+from tests.integration.admin_client import Person, errors_of, filled, messages_of, refusal_of, text_of
+from tests.integration.processes import held_brand
 
 pytestmark = pytest.mark.django_db
 
@@ -181,3 +183,28 @@ def test_a_service_and_so_the_api_is_not_asked(story: Story) -> None:
     services.change_brand(story.brand.pk, {"daily_budget": "100000"}, actor=TESTER, now=story.now)
 
     assert daily(story) == 100000
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_brand_that_another_change_holds_is_told_and_nothing_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = Story()
+    ann = Person(story, monkeypatch)
+    page = ann.opens("brands_brand_change_budget", story.brand.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 200")
+
+    with held_brand(story.brand.pk):
+        sent = {**filled(page), "daily_budget": "1000", "reason": "x"}
+        refused = ann.sends_filled("brands_brand_change_budget", (story.brand.pk,), sent, {})
+        reset = ann.reads("brands_brand_forced_reset", story.brand.pk)
+        stop = ann.reads("brands_brand_emergency_stop", story.brand.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("RESET lock_timeout")
+
+    assert "Another change holds this brand. Nothing was changed; try again." in str(errors_of(refused))
+    assert "cannot be said at this moment: Another change holds this brand." in reset
+    assert "Campaigns that run now and stop at once: 0 of 0" in stop
+    assert daily(story) == 100
