@@ -166,6 +166,7 @@ def main(words: Sequence[str]) -> int:
     results: list[Result] = []
     with Pool(asked.jobs) as pool:
         for setting in SETTINGS:
+            print(f"replaying {setting} days ...", file=sys.stderr, flush=True)
             days = _days(data, setting, asked.days, asked.tickets, asked.seed)
             for found in pool.imap(partial(run_day, names=names, gains=gains), days, chunksize=1):
                 results += found
@@ -259,7 +260,7 @@ def print_targets(targets: Sequence[Target]) -> None:
 
 
 def save_plots(folder: Path, results: Sequence[Result]) -> None:
-    """Plan (the traffic that really came) and actual, for a day of each setting and method."""
+    """Plan, the traffic that really came, and actual spend, for some days of each setting and method."""
     folder.mkdir(parents=True, exist_ok=True)
     for setting in SETTINGS:
         of_setting = [r for r in results if r.setting == setting]
@@ -268,7 +269,9 @@ def save_plots(folder: Path, results: Sequence[Result]) -> None:
             by_name = {r.method: r for r in of_setting if r.day == day}
             for name in PLOTTED:
                 result = by_name[name]
-                lines = [("traffic", result.traffic_curve), ("actual", result.spend_curve)]
+                even = tuple(step / (len(result.plan_curve) - 1) for step in range(len(result.plan_curve)))
+                plan = even if name == "even" else result.plan_curve
+                lines = [("plan", plan), ("traffic", result.traffic_curve), ("actual", result.spend_curve)]
                 plot(folder / f"{day} {name}.png".replace(",", "").replace(" ", "-"), f"{day}: {name}", lines)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.pacing.days import ReplayDay
 from benchmarks.pacing.hindsight import best_value, best_value_without_scores
-from benchmarks.pacing.rivals import Rival
+from benchmarks.pacing.rivals import Rival, forecast_curve
 
 GRID = 288
 
@@ -34,6 +34,8 @@ class Result:
     """Over the hindsight optimum."""
     value_no_scores: float
     """Over the hindsight optimum of somebody who sees no scores."""
+    plan_curve: tuple[float, ...]
+    """What was expected of the day before it began, as a share."""
     spend_curve: tuple[float, ...]
     traffic_curve: tuple[float, ...]
 
@@ -52,6 +54,7 @@ def replay(method: str, rival: Rival, day: ReplayDay) -> Result:
     traffic, spend = _cumulative(traffic_at), _cumulative(spend_at)
     gaps = [abs(a - b) for a, b in zip(traffic, spend, strict=True)]
     supply = day.supply
+    expected = forecast_curve(day.known)
     done = next((index for index, share in enumerate(spend) if share * spent >= 0.99 * day.budget), None)
     return Result(
         method=method,
@@ -65,6 +68,7 @@ def replay(method: str, rival: Rival, day: ReplayDay) -> Result:
         premature=done is not None and traffic[done] < 0.95,
         value=value / best_value(day.tickets, day.budget),
         value_no_scores=value / best_value_without_scores(day.tickets, day.budget),
+        plan_curve=tuple(expected(step * 86_400 / GRID) for step in range(GRID + 1)),
         spend_curve=tuple(share * spent / day.budget for share in spend),
         traffic_curve=tuple(traffic),
     )
