@@ -35,6 +35,8 @@ UTC = ZoneInfo("UTC")
 
 
 class MembershipForm(UseCaseForm):
+    has_version = False
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         user, brand = cleaned.get("user"), cleaned.get("brand")

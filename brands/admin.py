@@ -264,9 +264,9 @@ class AuditActionFilter(FixedFilter):
         (action, action)
         for action in (
             "activate", "amend spend", "archive", "change brand", "change campaign", "change schedule",
-            "clear emergency stop", "clear override", "create brand", "create campaign", "emergency stop",
-            "forced reset", "issue token", "join brand", "leave brand", "override", "pause", "rename token", "restore",
-            "revoke token", "void spend",
+            "clear emergency stop", "clear override", "create brand", "create campaign", "emergency stop", "export",
+            "forced reset", "issue token", "join brand", "leave brand", "override", "pause", "rebuild", "rename token",
+            "restore", "revoke token", "set up sample data", "undo import", "void reservation", "void spend",
         )
     ]  # fmt: skip
 
@@ -275,12 +275,16 @@ class AuditTypeFilter(FixedFilter):
     title = "thing"
     parameter_name = "type"
     field = "object_type"
-    values = [(name, name) for name in ("brand", "campaign", "spend", "membership", "API token")]
+    values = [
+        (name, name)
+        for name in ("brand", "campaign", "spend", "reservation", "import", "export", "membership", "API token")
+    ]
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RecordAdmin[AuditEntry]):
     list_display = ("when", "actor", "action", "thing", "what", "reason")
+    essentials = ("when", "actor", "action", "thing")
     list_display_links = ("when",)
     list_select_related = ("brand",)
     list_filter = (
@@ -314,6 +318,8 @@ _PAGES = {
     "brand": "brands_brand",
     "campaign": "campaigns_campaign",
     "spend": "spending_spend",
+    "reservation": "spending_reservation",
+    "import": "spending_spendimport",
     "API token": "access_apitoken",
 }
 

@@ -213,6 +213,7 @@ class OverrideStateFilter(DropdownFilter):
 @admin.register(Override)
 class OverrideAdmin(RecordAdmin[Override]):
     list_display = ("name", "brand_name", "lifted", "state", "ends", "extra", "reason", "created_by")
+    essentials = ("name", "lifted", "state", "reason")
     list_display_links = ("lifted",)
     list_select_related = ("campaign__brand",)
     list_filter = (OverrideStateFilter, ("campaign__brand", AutocompleteSelectFilter))
@@ -314,6 +315,7 @@ class ToStatusFilter(FixedFilter):
 @admin.register(StateChange)
 class StateChangeAdmin(RecordAdmin[StateChange]):
     list_display = ("when", "name", "brand_name", "change", "why", "cause", "actor")
+    essentials = ("when", "name", "change", "why")
     list_display_links = ("when",)
     list_select_related = ("campaign", "brand")
     list_filter = (("brand", AutocompleteSelectFilter), ToStatusFilter, CauseFilter, ("at", DaysFilter))

@@ -14,6 +14,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from access.callers import caller_of
 from access.exports import record_export
@@ -51,7 +52,7 @@ class ExportForm(forms.Form):
         super().__init__(*args)
         self.rows = rows
         field: Any = self.fields["columns"]
-        field.choices = [(column.code, column.title) for column in columns]
+        field.choices = [(column.code, capfirst(column.title)) for column in columns]
         field.initial = [column.code for column in columns if column.chosen]
 
     def clean_form(self) -> str:

@@ -191,6 +191,10 @@ class BoundedPaginator(Paginator[Any]):
         return min(self.counted, MOST_COUNTED)
 
     @property
+    def count_text(self) -> str:
+        return f"{self.count:,}"
+
+    @property
     def has_more(self) -> bool:
         """Whether there are rows that were not counted."""
         return self.counted > MOST_COUNTED
@@ -220,6 +224,8 @@ class Page(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if not (self.query or self.has_active_filters):
+            self.full_result_count = self.result_count  # nothing is hidden, so nothing more is offered
         # Keys first: to skip to a far page, the joins of all the rows before it are not needed.
         keys = list(self.result_list.select_related(None).values_list("pk", flat=True))
         found = {row.pk: row for row in self.apply_select_related(self.root_queryset.filter(pk__in=keys))}

@@ -1,13 +1,10 @@
 """Every page of the admin opens, tells, escapes what it is given, and asks as often for 50 rows as for 5."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from campaigns.holds import Hold
@@ -15,7 +12,6 @@ from campaigns.models import Campaign
 from enforcement import services
 from enforcement.models import Run, RunKind
 from spending.models import PeriodKind
-from spending.services import SpendRow
 from tests.factories import ACTOR, MON, Story, window
 from tests.integration.admin_client import Person, text_of
 
@@ -229,20 +225,6 @@ def test_a_brands_page_keeps_the_history_of_its_budgets(story: Story, ann: Perso
     assert ACTOR in page
 
 
-def test_the_first_page_says_when_the_system_last_looked(story: Story, ann: Person) -> None:
-    never = ann.reads("index")
-    story.tick("2026-05-05 12:00")
-    Run.objects.create(kind=RunKind.DAYPARTING, trigger="x", started_at=story.now, finished_at=story.now)
-    story.clock("2026-05-05 12:00:47")
-    fresh = ann.reads("index")
-    story.clock("2026-05-05 12:47")
-    late = ann.reads("index")
-
-    assert "No tick yet" in never
-    assert "At work Last tick 47 seconds ago" in fresh
-    assert "Late Last tick 47 minutes ago" in late
-
-
 def test_labels_are_words_and_not_ids(story: Story, ann: Person) -> None:
     a = full_life(story)
 
@@ -322,66 +304,3 @@ def test_messages_with_markup_are_escaped(monkeypatch: pytest.MonkeyPatch) -> No
         body = response.content.decode()
         assert "&lt;script&gt;alert(1)" in body
         assert "<script>alert(1)" not in body
-
-
-# --- Queries
-
-
-def grow_brands(story: Story, count: int) -> None:
-    for number in range(count):
-        brand = services.create_brand({"name": f"Brand {number}"}, actor=ACTOR, now=story.now)
-        services.create_campaign(brand.pk, {"name": "C"}, actor=ACTOR, now=story.now)
-
-
-def grow_campaigns(story: Story, count: int) -> None:
-    campaigns = [story.campaign(f"C{number}", daily_budget="9") for number in range(count)]
-    today = story.now.date()
-    rows = [SpendRow(campaign.pk, Decimal(number % 12 + 1), today) for number, campaign in enumerate(campaigns)]
-    services.post_spend(rows, source="api", actor=ACTOR, now=story.now)
-    for campaign in campaigns:
-        story.pause(campaign)
-
-
-def grow_records(story: Story, count: int) -> None:
-    for number in range(count):
-        campaign = story.campaign(f"C{number}")
-        spend = story.spend(campaign, "1")
-        services.amend_spend(spend.pk, {"amount": Decimal(2)}, reason="x", actor=ACTOR, now=story.now)
-        story.override(campaign, Hold.MANUAL, extra="5")
-        services.force_reset(story.brand.pk, [PeriodKind.DAY], reason="x", actor=ACTOR, now=story.now)
-        Run.objects.create(kind=RunKind.BUDGETS, trigger="x", started_at=story.now, finished_at=story.now)
-
-
-LISTS: list[tuple[str, Callable[[Story, int], None], int]] = [
-    ("brands_brand", grow_brands, 12),
-    ("campaigns_campaign", grow_campaigns, 9),
-    ("spending_spend", grow_campaigns, 9),
-    ("spending_budgetperiod", grow_campaigns, 9),
-    ("scheduling_schedule", grow_campaigns, 9),
-    ("campaigns_statechange", grow_campaigns, 9),
-    ("campaigns_override", grow_records, 9),
-    ("spending_spendrevision", grow_records, 9),
-    ("spending_forcedreset", grow_records, 9),
-    ("brands_auditentry", grow_records, 9),
-    ("enforcement_run", grow_records, 9),
-]
-
-
-@pytest.mark.parametrize(("name", "grow", "most"), LISTS, ids=[name for name, _, _ in LISTS])
-def test_a_list_asks_as_often_for_fifty_rows_as_for_five(
-    name: str, grow: Callable[[Story, int], None], most: int, story: Story, ann: Person
-) -> None:
-    grow(story, 5)
-    ann.opens(f"{name}_changelist")  # content types and the like are remembered from here on
-    with CaptureQueriesContext(
-        connection,
-    ) as few:
-        ann.opens(f"{name}_changelist")
-
-    grow(story, 50)
-    with CaptureQueriesContext(connection) as many:
-        page = ann.opens(f"{name}_changelist")
-
-    assert len(page.context["cl"].result_list) == 50
-    assert len(many) == len(few), [query["sql"][:200] for query in many.captured_queries]
-    assert len(many) <= most, [query["sql"][:200] for query in many.captured_queries]
