@@ -140,8 +140,8 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pacing", description=__doc__)
     parser.add_argument("--data", type=Path, help="a folder of recorded traffic; without it traffic is generated")
-    parser.add_argument("--days", type=int, default=20, help="days in each setting")
-    parser.add_argument("--tickets", type=int, default=10_000, help="expected opportunities a day")
+    parser.add_argument("--days", type=int, default=16, help="days in each setting")
+    parser.add_argument("--tickets", type=int, default=6000, help="expected opportunities a day")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--plots", type=Path, default=Path(".local/pacing-plots"))
     parser.add_argument("--past", type=int, default=1_000_000, help="transactions behind the speed measurement")
