@@ -9,12 +9,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from access.roles import Role
 from campaigns.holds import Hold
 from campaigns.models import Campaign
 from enforcement import runs, services
 from enforcement.models import RunKind
 from tests.factories import ACTOR, Story
-from tests.integration.api_client import person
+from tests.integration.people import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,18 +38,11 @@ def look(user: Any, path: str = "/admin/today/", **headers: str) -> Any:
     return client.get(path, headers=headers)
 
 
-def staff(name: str, role: str, *brands: Any) -> Any:
-    user = person(name, role, brands)
-    user.is_staff = True
-    user.save()
-    return user
-
-
 def test_it_names_the_client_that_is_in_trouble_and_why(story: Story) -> None:
     campaign = story.campaign("Summer Sale")
     story.spend(campaign, "103.50")
 
-    page = look(staff("vera", "viewer", story.brand)).content.decode()
+    page = look(person(Role.VIEWER, story.brand)).content.decode()
 
     assert "Acme: daily budget of 100.00 EUR used up, 3.50 EUR over it" in page
     assert "1 daily budget used up" in page
@@ -64,7 +58,7 @@ def test_what_needs_a_person_is_listed(story: Story) -> None:
     with runs.recorded(RunKind.BUDGETS, trigger="test", now=story.now, clock=lambda: story.now) as run:
         run.error = "Brand X: broken"
 
-    page = look(staff("ada", "administrator")).content.decode()
+    page = look(person(Role.ADMINISTRATOR)).content.decode()
 
     assert "1 campaign in emergency stop" in page
     assert "Acme: campaigns run, and no spend was reported yet" in page
@@ -80,17 +74,17 @@ def test_people_see_their_brands_only(story: Story) -> None:
     story.brand, own = other, story.brand
     story.spend(hidden, "5")
 
-    page = look(staff("vera", "viewer", own)).content.decode()
+    page = look(person(Role.VIEWER, own)).content.decode()
 
     assert "Summer Sale" in page
     assert "Secret" not in page
     assert "Hidden" not in page
-    forged = look(staff("vito", "viewer", own), f"/admin/?brand={other.pk}").content.decode()
+    forged = look(person(Role.VIEWER, own, name="vito"), f"/admin/?brand={other.pk}").content.decode()
     assert "Secret" not in forged
 
 
 def test_it_says_when_nothing_looks_any_more(story: Story) -> None:
-    user = staff("vera", "viewer", story.brand)
+    user = person(Role.VIEWER, story.brand)
     assert "No tick yet" in look(user).content.decode()
     with runs.recorded(RunKind.DAYPARTING, trigger="test", now=story.now, clock=lambda: story.now):
         pass
@@ -104,7 +98,7 @@ def test_it_says_when_nothing_looks_any_more(story: Story) -> None:
 
 
 def test_while_nothing_has_changed_it_answers_that_and_nothing_else(story: Story) -> None:
-    user = staff("vera", "viewer", story.brand)
+    user = person(Role.VIEWER, story.brand)
     campaign = story.campaign("Summer Sale")
     first = look(user)
 
@@ -120,7 +114,7 @@ def test_while_nothing_has_changed_it_answers_that_and_nothing_else(story: Story
 
 
 def test_it_asks_no_more_for_many_brands_than_for_one(story: Story) -> None:
-    user = staff("ada", "administrator")
+    user = person(Role.ADMINISTRATOR)
     story.spend(story.campaign("A"), "100")
     look(user)
     counts = []
@@ -142,7 +136,7 @@ def test_it_asks_no_more_for_many_brands_than_for_one(story: Story) -> None:
 def test_the_charts_have_the_brands_days_and_hours(story: Story) -> None:
     story.spend(story.campaign("A"), "12.50")
 
-    page = look(staff("vera", "viewer", story.brand), "/admin/").content.decode()
+    page = look(person(Role.VIEWER, story.brand), "/admin/").content.decode()
 
     assert "Acme: today, 2026-05-05" in page
     assert "Acme: May 2026 by day" in page
@@ -151,7 +145,7 @@ def test_the_charts_have_the_brands_days_and_hours(story: Story) -> None:
 
 
 def test_an_empty_system_says_what_to_do_first(story: Story) -> None:
-    page = look(staff("nora", "manager"), "/admin/").content.decode()
+    page = look(person(Role.MANAGER), "/admin/").content.decode()
 
     assert "There are no brands yet" in page
     assert "Nothing: no budget is used up" in page
