@@ -1,7 +1,7 @@
 """What a person can do to campaigns: one by one on their pages, or several at once from the list."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
@@ -32,6 +32,9 @@ class PauseForm(UntilForm):
 class OverrideForm(UntilForm):
     """Which holds are lifted, until when, for how much more money, and why."""
 
+    standing: ClassVar[Collection[str]] = ()
+    """The codes of the holds that stand now."""
+
     lifts = forms.MultipleChoiceField(
         label="Holds to lift",
         widget=Checkboxes,
@@ -46,6 +49,11 @@ class OverrideForm(UntilForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        lifts: Any = self.fields["lifts"]
+        offered = sorted(lifts.choices, key=lambda choice: choice[0] not in self.standing)
+        lifts.choices = [
+            (code, f"{label} – holds it now" if code in self.standing else label) for code, label in offered
+        ]
         until: Any = self.fields["until"]
         until.choices = [choice for choice in until.choices if choice[0] != NO_END]
         until.initial = END_OF_DAY
@@ -160,8 +168,8 @@ class CampaignActions(ActionsAdmin):
 
         standing = [hold.value for hold in obj.holds if hold is not Hold.EMERGENCY_STOP]
         return ask(
-            self, request, obj, title="Override", button="Let it run", form_class=OverrideForm, run=run, zone=zone,
-            initial={"lifts": standing},
+            self, request, obj, title="Override", button="Let it run", form_class=_override_form(standing), run=run,
+            zone=zone, initial={"lifts": standing},
             intro=[
                 state_of(obj, now),
                 f"Times are in {zone.key}. It ends by itself, takes the place of an earlier one, and is kept. "
@@ -253,6 +261,10 @@ def way_on(request: HttpRequest, campaign: Campaign, verdict: Verdict) -> str:
     if not request.user.has_perm(OVERRIDES):
         return "Who may override can let it run in spite of that: ask a manager."
     return show.link(_override_url(campaign), "Let it run in spite of that: override…")
+
+
+def _override_form(standing: Collection[str]) -> type[OverrideForm]:
+    return type("StandingOverrideForm", (OverrideForm,), {"standing": standing})
 
 
 def _override_url(campaign: Campaign) -> str:

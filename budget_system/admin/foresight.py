@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from brands.periods import next_midnight, next_month
@@ -38,7 +38,7 @@ def _foreseen(campaign: Campaign, ends: Sequence[tuple[str, datetime | None]], n
     if facts is None:
         return SafeString()
     lines = [f"{words}: {_after_pause(campaign, facts, until, now)}" for words, until in ends]
-    return format_html("<strong>What would come of it</strong>{}", show.lines(lines))
+    return _list("What would come of it", lines)
 
 
 def of_pause(campaign: Campaign, until: datetime | None, now: datetime) -> str:
@@ -84,7 +84,7 @@ def of_overrides(campaign: Campaign, lifts: Sequence[Hold], now: datetime) -> Sa
     if not NEEDS_EXPLICIT_END.intersection(lifts):
         ends.insert(0, ("end of the day", next_midnight(zone, now)))
     lines = [f"Until the {words}: {of_override(campaign, lifts, ends_at, None, now)}" for words, ends_at in ends]
-    return format_html("<strong>What would come of it</strong>, with what is ticked now{}", show.lines(lines))
+    return _list("What would come of it, with what is ticked now", lines)
 
 
 def of_override(
@@ -104,7 +104,7 @@ def of_override(
     lifted = f", in spite of: {show.hold_words(in_order(lifts)).lower()}" if not held else ""
     money_text = "" if extra is None else f" or {show.amount(extra, campaign.brand.currency)} more are spent"
     then = explain_facts(campaign, supposed, ends_at).verdict.holds
-    after = f"held again: {show.hold_words(then)}" if then else "running on without it"
+    after = f"it is held again: {show.hold_words(then)}" if then else "it runs on without it"
     ends = f"until {local_text(zone, ends_at, now)}{money_text}"
     return f"{begins}{lifted}, {ends}; after that {after}, if nothing else changes."
 
@@ -114,3 +114,8 @@ def _facts(campaign: Campaign, now: datetime) -> Facts | None:
         return known(campaign.pk, now)[1]
     except Refused:
         return None  # the state above says why nothing can be decided
+
+
+def _list(title: str, lines: Iterable[str]) -> SafeString:
+    items = format_html_join("", "<li>{}</li>", ((line,) for line in lines))
+    return format_html('<p class="font-semibold text-important">{}</p><ul class="foreseen">{}</ul>', title, items)

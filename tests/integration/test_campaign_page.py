@@ -304,10 +304,11 @@ def test_an_override_says_before_what_would_come_of_it(story: Story, ann: Person
 
     assert (
         "Until the end of the day: it would run at once, in spite of: daily budget used up, until Wed 00:00 "
-        "Europe/Berlin; after that running on without it, if nothing else changes." in page
+        "Europe/Berlin; after that it runs on without it, if nothing else changes." in page
     )
-    assert "until Tue 18:00 Europe/Berlin or 5.00 EUR more are spent; after that held again: Daily budget" in text_of(
-        seen
+    assert (
+        "until Tue 18:00 Europe/Berlin or 5.00 EUR more are spent; after that it is held again: Daily budget"
+        in text_of(seen)
     )
     assert not Override.objects.exists()
     assert story.holds(a) == (Hold.DAILY_BUDGET_EXCEEDED,)
