@@ -25,6 +25,10 @@ from tools.processes import UnableToStart
 BIN = Path(sys.executable).parent
 ON_SQLITE = ("tests/unit/test_decision.py", "tests/flows", "tests/integration")
 """What touches a database, and the decision; the rest of the unit tests would only do the same again."""
+ON_POSTGRES_ONLY = ("test_admin_*", "test_api_access*", "test_api_errors*", "test_*_pages*", "test_access_*")
+"""Pages and answers: they come to the databases through what the other tests run on both."""
+IN_PARALLEL = ("-n", "2", "--dist", "loadgroup")
+"""Two tests at a time; those that start processes of their own are one group, one after another."""
 NO_TESTS = 5  # pytest's exit code
 
 
@@ -80,13 +84,18 @@ def django_steps(postgres_url: str) -> list[Step]:
 def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
     """The whole suite on PostgreSQL, and once more on SQLite, which the demo runs on; without the long runs."""
     chosen = selection(labels)
-    on_sqlite = chosen or ON_SQLITE
+    on_sqlite = chosen or (*ON_SQLITE, *(f"--ignore-glob=*/{name}" for name in ON_POSTGRES_ONLY))
+    parallel = () if chosen else IN_PARALLEL
     pytest = [sys.executable, "-m", "pytest"]
     return [
-        Step("pytest on PostgreSQL", [*pytest, "-m", "not faults and not browser", *chosen], may_be_empty=bool(labels)),
+        Step(
+            "pytest on PostgreSQL",
+            [*pytest, *parallel, "-m", "not faults and not browser", *chosen],
+            may_be_empty=bool(labels),
+        ),
         Step(
             "pytest on SQLite",
-            [*pytest, "-m", "not postgres and not faults and not browser", *on_sqlite],
+            [*pytest, *parallel, "-m", "not postgres and not faults and not browser", *on_sqlite],
             {"DATABASE_URL": sqlite_url},
             may_be_empty=True,
         ),

@@ -6,6 +6,23 @@ import pytest
 
 from tests.integration.processes import PATIENT, Crew
 
+ALONE = (
+    "test_races",
+    "test_reservation_races",
+    "test_kill",
+    "test_import_kill",
+    "test_celery",
+    "test_import_faults",
+    "test_benchmarks",
+)
+"""Modules that start processes: two of them at once would only be slow and hit their time limits."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in ALONE:
+            item.add_marker(pytest.mark.xdist_group("processes"))
+
 
 @pytest.fixture(scope="session")
 def crew(django_db_setup: None) -> Iterator[Crew]:
