@@ -228,7 +228,7 @@ def _ordered(brand: Brand, now: datetime) -> Any:
 
 def _campaign_cells(campaign: Any, brand: Brand, uses: Spent) -> dict[str, object]:
     used, total = campaign.used_today, uses.day.used
-    share = f"{money.percent_used(used, total)} %" if total > 0 else "–"
+    share = money.percent_used(used, total) if total > 0 else 0
     own = campaign.daily_budget is not None
     return {
         "name": show.link_to(campaign, "campaigns_campaign", campaign.pk),
@@ -238,8 +238,8 @@ def _campaign_cells(campaign: Any, brand: Brand, uses: Spent) -> dict[str, objec
         "today": show.use_bar(used, campaign.daily_budget, brand.currency)
         if own
         else show.amount(used, brand.currency),
-        "share": share,
-        "width": min(money.percent_used(used, total), 100) if total > 0 else 0,
+        "share": "–" if total <= 0 else f"{share} %" if share or used <= 0 else "under 1 %",
+        "width": min(share, 100),
     }
 
 

@@ -79,7 +79,13 @@ def _of_entry(entry: AuditEntry, brand: Brand) -> Event:
     url = reverse("admin:brands_auditentry_change", args=[entry.pk])
     thing = "" if entry.object_id == brand.pk else f" “{entry.object_label}”"
     head = show.link(url, f"{entry.action.capitalize()}{thing}")
-    what = format_html("{}{}", head, show.small(show.change_lines(entry.before, entry.after, brand.zone)))
+    # What a new thing began with is a long list, and on its page.
+    made = entry.action.startswith("create ")
+    what = (
+        head
+        if made
+        else format_html("{}{}", head, show.small(show.change_lines(entry.before, entry.after, brand.zone)))
+    )
     return Event(entry.at, entry.pk, what, entry.reason or show.nothing(), who(entry.actor))
 
 
