@@ -22,6 +22,7 @@ from budget_system import money
 from budget_system.admin import brand_page, show
 from budget_system.admin.base import Panel, RecordAdmin, note, noted, query_url, with_archived
 from budget_system.admin.brand_actions import BUDGETS, BrandActions, stop_notice
+from budget_system.admin.brand_charts import outlook
 from budget_system.admin.brand_timeline import timeline_of
 from budget_system.admin.budget_guard import warn_of_daily_above_monthly
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups, TodayFilter
@@ -200,7 +201,7 @@ class BrandAdmin(BrandActions):
     def panels_above(self, obj: Brand, now: datetime) -> Sequence[Panel]:
         caller, page = noted(obj, "asked")
         uses = spent([obj], now)[obj.pk]
-        ahead, past = brand_page.outlook(obj, uses, now)
+        ahead, past = outlook(obj, uses, now)
         money_now = brand_page.money_now(obj, uses, ahead, now)
         panels = [
             Panel(f"Now, {local_text(obj.zone, now, now)}", format_html("{}{}", stop_notice(obj, now), money_now)),

@@ -18,7 +18,7 @@ RESERVATION_OVERDUE = timedelta(minutes=1)
 
 
 def check(now: datetime) -> dict[str, Any]:
-    """`timestamp`, `status` (healthy, degraded or unhealthy) and `checks`: database, campaigns, reservations, services."""
+    """`timestamp`, `status` (healthy, degraded or unhealthy) and `checks` by name."""
     database = _database()
     checks = {"database": database}
     if database["status"] == "healthy":

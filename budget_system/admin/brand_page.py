@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import Case, Count, Exists, ExpressionWrapper, F, IntegerField, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
@@ -18,17 +18,15 @@ from brands.history import BUDGETS, Version, budget_history
 from brands.models import AuditEntry, Brand
 from brands.periods import local_date, month_start, next_month_start
 from budget_system import money
-from budget_system.admin import charts, show
+from budget_system.admin import show
+from budget_system.admin.brand_charts import Outlook, day_chart, month_chart, rounded
 from budget_system.admin.campaign_page import who
-from budget_system.admin.home import day_chart
 from budget_system.fields import MoneyField
 from campaigns.holds import Hold
 from campaigns.models import Campaign
 from enforcement.explain import local_text
 from spending.figures import Spent, Use
-from spending.history import budgets_by_day, by_day, days
 from spending.models import BudgetPeriod, ForcedReset, PeriodKind
-from spending.projection import WEEKS, days_to_come
 
 CAMPAIGNS_A_PAGE = 15
 VERSIONS = 30
@@ -43,27 +41,6 @@ def cards(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) 
 
 
 # --- Money -----------------------------------------------------------------------------------------------------------
-
-
-class Outlook(NamedTuple):
-    """What the present day and month will come to, of what counts; None while too little is known."""
-
-    by_day: dict[Any, Decimal]
-    day: Decimal | None
-    month: Decimal | None
-
-
-def outlook(brand: Brand, uses: Spent, now: datetime) -> tuple[Outlook, dict[Any, Decimal]]:
-    """The projection, and what was spent on each of the days that it rests on and of this month."""
-    today = local_date(brand.zone, now)
-    first = min(month_start(today), today - timedelta(days=7 * WEEKS))
-    past = by_day([brand.pk], first, today)[brand.pk]
-    expected = days_to_come(past, today)
-    if expected is None:
-        return Outlook({}, None, None), past
-    left_of_today = expected[today] - past.get(today, Decimal(0))
-    month = uses.month.used + sum(expected.values(), -past.get(today, Decimal(0)))
-    return Outlook(expected, uses.day.used + left_of_today, month), past
 
 
 def money_now(brand: Brand, uses: Spent, ahead: Outlook, now: datetime) -> SafeString:
@@ -110,11 +87,6 @@ def _projected(projected: Decimal | None, budget: Decimal | None, currency: str)
     return format_html("{} {}", amount, show.small(f"{share} % of the budget: {beyond} over it"))
 
 
-def rounded(value: Decimal, currency: str) -> Decimal:
-    """A projection is no exact figure: it is shown with the currency's decimals and no more."""
-    return value.quantize(Decimal(1).scaleb(-money.decimals(currency)))
-
-
 def _resets(brand: Brand, uses: Spent, now: datetime) -> list[str]:
     """Who began the present day or month afresh; nothing is asked where nothing is forgiven."""
     if not uses.day.forgiven and not uses.month.forgiven:
@@ -140,25 +112,6 @@ def charts_of(brand: Brand, ahead: Outlook, past: dict[Any, Decimal], now: datet
         month_chart(brand, ahead, past, now),
         day_chart(brand, now),
     )
-
-
-def month_chart(brand: Brand, ahead: Outlook, past: dict[Any, Decimal], now: datetime) -> SafeString:
-    """Each day's spend against the budget of that day, and what today and the days that are left will come to."""
-    today = local_date(brand.zone, now)
-    all_days = days(month_start(today), next_month_start(today) - timedelta(days=1))
-    series = [charts.Series("Spent", [past.get(day, Decimal(0)) if day <= today else None for day in all_days])]
-    budgets = budgets_by_day(brand, all_days[0], all_days[-1], today)
-    if any(budget is not None for budget in budgets):
-        series.append(charts.Series("Daily budget", budgets, "line", charts.RED))
-    if ahead.by_day:
-        expected = [
-            rounded(ahead.by_day[day], brand.currency) if day in ahead.by_day else None for day in all_days
-        ]  # fmt: skip
-        series.append(charts.Series("Projected", expected, "dashed", charts.ORANGE))
-    return charts.money_chart(
-        f"{today:%B %Y} by day", [str(day.day) for day in all_days], series, currency=brand.currency,
-        x_title=f"Day of {today:%B}",
-    )  # fmt: skip
 
 
 # --- Campaigns -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ told by the clock and not as “3 minutes ago”.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -19,13 +19,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.safestring import SafeString
 
 from access.callers import Caller, caller_of
 from brands.models import Brand
-from brands.periods import day_starts_at, local_date, month_start, next_midnight, next_month_start
+from brands.periods import day_starts_at, local_date, month_start, next_midnight
 from budget_system import clock, money
-from budget_system.admin import charts, show
+from budget_system.admin import show
+from budget_system.admin.brand_charts import day_chart, month_chart, outlook
 from budget_system.health import OVERDUE
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus, Override, StateChange
@@ -33,7 +33,7 @@ from enforcement.decision import reached
 from enforcement.explain import local_text
 from enforcement.models import Run, RunKind
 from spending.figures import Spent, spent
-from spending.history import budgets_by_day, by_day, by_hour, days
+from spending.history import by_day
 from spending.models import BudgetPeriod, ImportState, PeriodKind, SpendImport
 from spending.projection import WEEKS, month_end
 
@@ -341,47 +341,6 @@ def brand_charts(request: HttpRequest) -> dict[str, Any]:
     if brand is None:
         return {"charts": [], "chosen": None, "choices": []}
     choices = [(pk, str(one), one.pk == brand.pk) for pk, one in sorted(by_id.items(), key=lambda item: item[1].name)]
-    return {"charts": [day_chart(brand, now), month_chart(brand, now)], "chosen": brand, "choices": choices}
-
-
-def day_chart(brand: Brand, now: datetime) -> SafeString:
-    """Today's spend, added up by the hours in which it arrived, against an even spread of the daily budget."""
-    today = local_date(brand.zone, now)
-    begins, ends = day_starts_at(brand.zone, today), next_midnight(brand.zone, now)
-    arrived = by_hour(brand, today)
-    hours = [begins + timedelta(hours=number) for number in range(int((ends - begins) / timedelta(hours=1)))]
-    total = Decimal(0)
-    so_far: list[Decimal | None] = []
-    for hour in hours:
-        total += sum((amount for at, amount in arrived.items() if hour <= at < hour + timedelta(hours=1)), Decimal(0))
-        so_far.append(total if hour <= now else None)
-    series = [charts.Series("Spent so far", so_far)]
-    if brand.daily_budget is not None:
-        even = [brand.daily_budget * (number + 1) / len(hours) for number in range(len(hours))]
-        series.append(charts.Series("Even plan", _rounded(even), "dashed", charts.FAINT))
-        series.append(charts.Series("Daily budget", [brand.daily_budget] * len(hours), "line", charts.RED))
-    return charts.money_chart(
-        f"{brand}: today, {today}", [f"{hour.astimezone(brand.zone):%H}" for hour in hours], series,
-        currency=brand.currency, x_title=f"Hour, {brand.zone.key}",
-        note="By the hour in which spend arrived here; platforms report late.",
-    )  # fmt: skip
-
-
-def month_chart(brand: Brand, now: datetime) -> SafeString:
-    """This month's spend by day, against the daily budget."""
-    today = local_date(brand.zone, now)
-    all_days = days(month_start(today), next_month_start(today) - timedelta(days=1))
-    known = by_day([brand.pk], all_days[0], today)[brand.pk]
-    values = [known.get(day, Decimal(0)) if day <= today else None for day in all_days]
-    series = [charts.Series("Spent", values)]
-    budgets = budgets_by_day(brand, all_days[0], all_days[-1], today)
-    if any(budget is not None for budget in budgets):
-        series.append(charts.Series("Daily budget", budgets, "dashed", charts.RED))
-    return charts.money_chart(
-        f"{brand}: {today:%B %Y} by day", [str(day.day) for day in all_days], series, currency=brand.currency,
-        x_title=f"Day of {today:%B}",
-    )  # fmt: skip
-
-
-def _rounded(values: Iterable[Decimal]) -> list[Decimal | None]:
-    return [value.quantize(Decimal("0.01")) for value in values]
+    figures = next(row.spent for row in home.rows if row.brand.pk == brand.pk)
+    drawn = [day_chart(brand, now), month_chart(brand, *outlook(brand, figures, now), now)]
+    return {"charts": drawn, "chosen": brand, "choices": choices}
