@@ -115,6 +115,7 @@ class Campaign(Stoppable):
         ordering = ["name", "pk"]
         indexes = [
             models.Index(fields=["next_check_at"], condition=Q(archived_at=None), name="campaign_due"),
+            models.Index(fields=["name", "id"], condition=Q(archived_at=None), name="campaign_by_name"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -8,7 +8,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -126,10 +126,9 @@ class SpendAdmin(ActionsAdmin):
     )  # fmt: skip
     essentials = ("action_checkbox", "day", "campaign_name", "brand_name", "sum", "state")
     search_fields = ("description", "key", "campaign__name")
-    search_help_text = "Campaign, platform campaign id, brand, key, or words of the description"
+    search_help_text = "Campaign, platform campaign id, brand, or words of the description"
     campaign_path = "campaign"
     brand_path = "brand"
-    other_search = ("key", "description__icontains")
     ordering = ("-id",)
     sortable_by = ("day",)
     list_fullwidth = True
@@ -154,6 +153,11 @@ class SpendAdmin(ActionsAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Spend]:
         return super().get_queryset(request).select_related("campaign", "brand")
+
+    def searched_elsewhere(self, request: HttpRequest, term: str) -> Q:
+        """Keys are unique within a brand, and so they are found once the brand is chosen."""
+        described = ~Q(description="") & Q(description__icontains=term)
+        return described | Q(key=term) if "brand__id__exact" in request.GET else described
 
     def is_closed(self, obj: Any) -> bool:
         return bool(obj.voided_at is not None)

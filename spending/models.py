@@ -137,7 +137,11 @@ class Spend(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["campaign", "spend_date"], name="spend_by_campaign_day")]
+        indexes = [
+            models.Index(fields=["campaign", "spend_date"], name="spend_by_campaign_day"),
+            # For searches; what reports bring has no description, and so no entry here.
+            models.Index(fields=["id"], condition=~Q(description=""), name="spend_described"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["brand", "source", "key"], name="spend_key_once"),
             models.CheckConstraint(

@@ -175,9 +175,11 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
             .values_list("pk", flat=True)
         )
         found = Q(**{f"{self.campaign_path}__in": list(matches[:MATCHED_CAMPAIGNS])})
-        for lookup in self.other_search:
-            found |= Q(**{lookup: term})
-        return queryset.filter(found), False
+        return queryset.filter(found | self.searched_elsewhere(request, term)), False
+
+    def searched_elsewhere(self, request: HttpRequest, term: str) -> Q:
+        """Where else a search looks than in campaigns and their brands."""
+        return Q(*((lookup, term) for lookup in self.other_search), _connector=Q.OR)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)

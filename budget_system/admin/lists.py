@@ -31,6 +31,7 @@ from brands.models import Brand
 from brands.periods import local_date, month_start
 from brands.services import zone
 from budget_system import clock
+from budget_system.admin.show import page_url
 from budget_system.admin.ui import (
     CELL_CHECKBOX_CLASSES,
     CHECKBOX_CLASSES,
@@ -47,8 +48,8 @@ from enforcement.snapshots import zones_in_use
 from scheduling.windows import week_from_text
 from spending.models import BudgetPeriod, PeriodKind
 
-MOST_COUNTED = 100_000
-"""Rows are counted up to here: “more than 100,000” is known at once, and nobody turns 2,000 pages."""
+MOST_COUNTED = 10_000
+"""Rows are counted up to here: “more than 10,000” is known at once, and nobody turns 200 pages."""
 
 
 # --- Each brand by its own calendar ----------------------------------------------------------------------------------
@@ -120,21 +121,21 @@ def over_pace(queryset: models.QuerySet[Any], now: datetime) -> models.QuerySet[
     A brand's day is open whenever one of its campaigns may run.
     """
     share = share_used(queryset.model, PeriodKind.DAY, now)
-    limited = queryset.filter(daily_budget__gt=0).order_by().annotate(share=share, text=_text("pk"))
+    limited = queryset.filter(daily_budget__gt=0).order_by().annotate(share=share, text=as_text("pk"))
     passed = cache(lambda weeks, name: passed_share(map(week_from_text, weeks), zone(name), now))
     rows: Iterable[tuple[str, float, frozenset[str], str]]
     if queryset.model is Brand:
-        shares = limited.values_list("text", "share", _text("timezone"))
+        shares = limited.values_list("text", "share", as_text("timezone"))
         likely = [row for row in shares if row[1] >= LEAST_SHARE]
         weeks = _weeks_of({pk for pk, _, _ in likely})
         rows = ((pk, used, weeks.get(pk, frozenset(("",))), name) for pk, used, name in likely)
     else:
-        found = limited.values_list("text", "share", "week", _text("brand__timezone"))
+        found = limited.values_list("text", "share", "week", as_text("brand__timezone"))
         rows = ((pk, used, frozenset((week,)), name) for pk, used, week, name in found if used >= LEAST_SHARE)
     return queryset.filter(pk__any_of=[pk for pk, used, week, name in rows if is_over(used, passed(week, name))])
 
 
-def _text(path: str) -> Cast:
+def as_text(path: str) -> Cast:
     """As the database has it: making a UUID or a time zone of each of many thousands takes longer than the query."""
     return Cast(path, CharField())
 
@@ -142,7 +143,7 @@ def _text(path: str) -> Cast:
 def _weeks_of(brand_ids: set[str]) -> dict[str, frozenset[str]]:
     """The compiled weeks of the current campaigns of these brands."""
     weeks: dict[str, set[str]] = {}
-    for brand_id, week in Campaign.objects.current().order_by().values_list(_text("brand_id"), "week"):
+    for brand_id, week in Campaign.objects.current().order_by().values_list(as_text("brand_id"), "week"):
         if brand_id in brand_ids:
             weeks.setdefault(brand_id, set()).add(week)
     return {brand_id: frozenset(texts) for brand_id, texts in weeks.items()}
@@ -203,6 +204,8 @@ class BoundedPaginator(Paginator[Any]):
 class Page(ChangeList):
     """One page of a list: its figures are fetched for its rows only, in as many queries for one row as for fifty."""
 
+    orders = False
+
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         if not self.is_popup:
@@ -216,10 +219,17 @@ class Page(ChangeList):
         except DisallowedModelAdminLookup as error:
             raise IncorrectLookupParameters(str(error)) from error
 
+    def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
+        self.orders = True
+        try:
+            return super().get_ordering(request, queryset)
+        finally:
+            self.orders = False
+
     def get_ordering_field(self, field_name: Any) -> Any:
-        """Some columns are sorted by what has to be worked out at this moment."""
+        """Some columns are sorted by what has to be worked out at this moment; headers ask too, and need only a name."""
         admin_of_rows: Any = self.model_admin
-        worked_out = getattr(admin_of_rows, "orderings", {}).get(field_name)
+        worked_out = getattr(admin_of_rows, "orderings", {}).get(field_name) if self.orders else None
         return super().get_ordering_field(field_name) if worked_out is None else worked_out(clock.now())
 
     def get_results(self, request: HttpRequest) -> None:
@@ -241,13 +251,14 @@ class Page(ChangeList):
         more than half of a page's time.
         """
         headers = list(result_headers(self))
-        titles = [header["text"] for header in headers]
+        cells = [
+            _Cells(self, str(name), header["text"]) for name, header in zip(self.list_display, headers, strict=True)
+        ]
+        rows = ((_STRIPES[number % 2], _row(cells, row)) for number, row in enumerate(self.rows))
         return {
             "headers": headers,
             "sorted": sum(1 for header in headers if header.get("sorted")),
-            "rows": format_html_join(
-                "", _ROW, ((_STRIPES[number % 2], _row(self, row, titles)) for number, row in enumerate(self.rows))
-            ),
+            "rows": format_html_join("", _ROW, rows),
         }
 
     @property
@@ -294,46 +305,56 @@ _ROW = (
     ' rounded-default lg:table-row lg:border-none lg:mb-0 lg:rounded-none dark:border-base-800">{}</tr></tbody>'
 )
 _STRIPES = ("", "bg-base-50 dark:bg-white/[.02]")
-_CELL = "field-{} " + " ".join(name for name in ROW_CLASSES if name not in ("h-[45px]", "overflow-hidden"))
+_CLASSES = " ".join(name for name in ROW_CLASSES if name not in ("h-[45px]", "overflow-hidden"))
+"""The theme's, without what would cut off two lines on a phone."""
 
 
-def _row(changelist: Any, row: models.Model, titles: Sequence[str]) -> SafeString:
-    return format_html_join("", "{}", ((cell,) for cell in _cells(changelist, row, titles)))
+def _row(cells: Sequence["_Cells"], row: models.Model) -> SafeString:
+    return format_html_join("", "{}", ((one.cell(row),) for one in cells))
 
 
-def _cells(changelist: Any, row: models.Model, titles: Sequence[str]) -> Iterable[SafeString]:
-    model_admin = changelist.model_admin
-    links = changelist.list_display_links
-    linked = False
-    for name, title in zip(changelist.list_display, titles, strict=True):
-        if name == "action_checkbox":
-            yield _checkbox(row)
-            continue
-        shown = _value(model_admin, row, name)
-        if links is not None and (name in links or not (links or linked)):
-            linked = True
-            url = add_preserved_filters(
-                {"preserved_filters": changelist.preserved_filters, "opts": changelist.opts},
-                changelist.url_for_result(row),
-            )
-            opener = format_html(' data-popup-opener="{}"', row.pk) if changelist.is_popup else ""
-            shown = format_html('<a href="{}" class="{}"{}>{}</a>', url, " ".join(LINK_CLASSES), opener, shown)
-            yield format_html('<th scope="row" class="{}" data-label="{}">{}</th>', _CELL.format(name), title, shown)
-        else:
-            yield format_html('<td class="{}" data-label="{}">{}</td>', _CELL.format(name), title, shown)
+class _Cells:
+    """The cells of one column: what they share is put together once a page."""
+
+    def __init__(self, changelist: Any, name: str, title: object) -> None:
+        links = changelist.list_display_links
+        first = next(one for one in changelist.list_display if one != "action_checkbox")
+        self.name, self.model_admin = name, changelist.model_admin
+        self.page = f"{changelist.opts.app_label}_{changelist.opts.model_name}"
+        self.linked = links is not None and (name in links or (not links and name == first))
+        self.popup = changelist.is_popup
+        self.empty = self.model_admin.get_empty_value_display()
+        self.filters = _preserved(changelist) if self.linked else ""
+        tag = SafeString('th scope="row"') if self.linked else SafeString("td")
+        self.opening = format_html('<{} class="field-{} {}" data-label="{}">', tag, name, _CLASSES, title)
+        self.closing = SafeString("</th>" if self.linked else "</td>")
+
+    def cell(self, row: models.Model) -> SafeString:
+        if self.name == "action_checkbox":
+            return format_html(_CHECKBOX, row.pk, row)
+        shown = self._value(row)
+        if self.linked:
+            url = f"{page_url(self.page, row.pk)}{self.filters}"
+            opener = format_html(' data-popup-opener="{}"', row.pk) if self.popup else ""
+            shown = format_html('<a href="{}" class="{}"{}>{}</a>', url, _LINK, opener, shown)
+        return format_html("{}{}{}", self.opening, shown, self.closing)
+
+    def _value(self, row: models.Model) -> object:
+        field, attribute, value = lookup_field(self.name, row, self.model_admin)
+        if field is None or field.auto_created:
+            return display_for_value(value, self.empty, getattr(attribute, "boolean", False))
+        return display_for_field(value, field, self.empty)
 
 
-def _value(model_admin: Any, row: models.Model, name: str) -> object:
-    field, attribute, value = lookup_field(name, row, model_admin)
-    empty = model_admin.get_empty_value_display()
-    if field is None or field.auto_created:
-        return display_for_value(value, empty, getattr(attribute, "boolean", False))
-    return display_for_field(value, field, empty)
+def _preserved(changelist: Any) -> str:
+    """What an address ends in, so that its page leads back to the list as it was."""
+    page = page_url(f"{changelist.opts.app_label}_{changelist.opts.model_name}", "0")
+    kept = {"preserved_filters": changelist.preserved_filters, "opts": changelist.opts}
+    return str(add_preserved_filters(kept, page)).removeprefix(page)
 
 
-def _checkbox(row: models.Model) -> SafeString:
-    return format_html(
-        '<td class="{}" data-label="Select"><input type="checkbox" name="_selected_action" value="{}"'
-        ' class="{}" aria-label="Select {}"></td>',
-        " ".join(CELL_CHECKBOX_CLASSES), row.pk, CHECKBOX_CLASSES, row,
-    )  # fmt: skip
+_LINK = " ".join(LINK_CLASSES)
+_CHECKBOX = (
+    f'<td class="{" ".join(CELL_CHECKBOX_CLASSES)}" data-label="Select"><input type="checkbox" name="_selected_action"'
+    f' value="{{}}" class="{CHECKBOX_CLASSES}" aria-label="Select {{}}"></td>'
+)

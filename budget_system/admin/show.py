@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from zoneinfo import ZoneInfo
 
+from django.contrib.admin.utils import quote
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -48,7 +50,19 @@ def link(url: str, text: object) -> SafeString:
 
 def link_to(obj: object, name: str, pk: object) -> SafeString:
     """A link to the page of an object; `name` is its admin's, such as campaigns_campaign."""
-    return link(reverse(f"admin:{name}_change", args=[pk]), obj)
+    return link(page_url(name, pk), obj)
+
+
+def page_url(name: str, pk: object) -> str:
+    """The address of an object's page. A list has hundreds of them, and reversing each takes longer than the rest."""
+    before, after = _page_url(name)
+    return f"{before}{quote(str(pk))}{after}"
+
+
+@cache
+def _page_url(name: str) -> tuple[str, str]:
+    before, _, after = reverse(f"admin:{name}_change", args=["~"]).partition("~")
+    return before, after
 
 
 def amount(value: Decimal, currency: str) -> str:
