@@ -77,6 +77,15 @@ def load(connection: Connection, campaigns: int) -> None:
     vacuum(connection)
 
 
+def load_spends(connection: Connection, spends: int, campaigns: int) -> None:
+    """A ledger for lists to read: so many spends of the last days, spread over the campaigns. Totals stay as they are,
+    so it is for reading only."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(_SPENDS, {"spends": spends, "campaigns": campaigns, "now": NOW})
+    vacuum(connection, "spending_spend")
+
+
 def _load_weeks(cursor: Cursor, chosen: list[Week | None]) -> None:
     rows = [
         (number, week_to_text(week), _ranges(week), None if week is None else [edge for part in week for edge in part])
@@ -151,4 +160,14 @@ _CAMPAIGN_PERIODS = """
         ('L', '1970-01-01'::date, c.lifetime_budget, (bench_random(c.id, 11) * 5200000000)::bigint)
     ) p
     WHERE c.daily_budget IS NOT NULL OR c.lifetime_budget IS NOT NULL OR bench_random(c.id, 12) < 0.2
+"""
+
+_SPENDS = """
+    INSERT INTO spending_spend (id, brand_id, campaign_id, amount, spend_date, spend_type, description, source, key,
+        fingerprint, version, created_at, created_by, origin)
+    SELECT bench_id(3, n), c.brand_id, c.id, 1000000 + (bench_random(n, 15) * 9000000)::bigint,
+        (%(now)s - ((%(spends)s - n) / %(campaigns)s) * interval '1 day')::date, 'DAILY', '', 'import:google_ads',
+        'k-' || n, md5(n::text), 1, %(now)s, 'benchmark', ''
+    FROM generate_series(1, %(spends)s) n
+        JOIN campaigns_campaign c ON c.id = bench_id(2, 1 + (n::bigint * 7919) %% %(campaigns)s)
 """

@@ -13,6 +13,7 @@ import psycopg2
 from benchmarks.agreement import agreement
 from benchmarks.api import requests
 from benchmarks.databases import Databases, server_url, temporary
+from benchmarks.lists import lists
 from benchmarks.memory import memory
 from benchmarks.posting import import_rows, post_batch, post_one
 from benchmarks.reserving import reserve
@@ -33,6 +34,7 @@ MEASURES: dict[str, Measure] = {
     "tick": tick,
     "growth": growth,
     "api": requests,
+    "lists": lists,
     "memory": memory,
     "agreement": agreement,
 }

@@ -15,11 +15,14 @@ class Sizes(NamedTuple):
     singles: int
     reserved: int
     clients: int
+    spends: int
     rounds: int
 
 
 FULL = Sizes(
     10_000, 100_000, 1_000_000, due=1_000, imported=100_000, posted=1_000, singles=200, reserved=2_000, clients=8,
-    rounds=5,
+    spends=1_000_000, rounds=5,
 )  # fmt: skip
-QUICK = Sizes(200, 1_000, 3_000, due=30, imported=1_000, posted=100, singles=10, reserved=80, clients=2, rounds=1)
+QUICK = Sizes(
+    200, 1_000, 3_000, due=30, imported=1_000, posted=100, singles=10, reserved=80, clients=2, spends=2_000, rounds=1
+)  # fmt: skip
