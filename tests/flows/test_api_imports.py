@@ -45,7 +45,7 @@ def brand(api: Api) -> Any:
 def send(api: Api, content: bytes, status: int = 201, *, key: str | None = None, **said: Any) -> Any:
     file = BytesIO(content)
     file.name = "report.csv"
-    headers = {} if key is None else {"HTTP_IDEMPOTENCY_KEY": key}
+    headers: Any = {} if key is None else {"HTTP_IDEMPOTENCY_KEY": key}
     response = api.client.post("/api/imports/", {"file": file, **said}, format="multipart", **headers)
     assert response.status_code == status, response.content[:2000]
     return response.json()
