@@ -152,13 +152,10 @@ def _tell(model_admin: Any, request: HttpRequest, act: Act, kept: dict[str, Any]
     results, left = kept["results"], len(kept["left"])
     counts = Counter(kind for _, _, _, kind, _ in results)
     order = {kind: place for place, kind in enumerate((REFUSED, HELD, ALREADY, DONE))}
-    page = f"{_name(model_admin)}"
     rows = [
         (
-            show.link_to(name, page, key) if name else show.nothing("not there"),
-            brand,
-            show.badge(kind, TONES[kind]),
-            detail or show.nothing(""),
+            show.lines([show.link_to(name, _name(model_admin), key) if name else "Not there", show.small(brand)]),
+            show.lines([show.badge(kind, TONES[kind]), detail]),
         )
         for key, name, brand, kind, detail in sorted(results, key=lambda result: order[result[3]])
     ]
@@ -169,7 +166,7 @@ def _tell(model_admin: Any, request: HttpRequest, act: Act, kept: dict[str, Any]
         "total": len(results) + left,
         "left": left,
         "things": _things(model_admin, len(results) + left),
-        "table": "" if left else show.table(["Name", "Brand", "What became of it", "Why"], rows, ""),
+        "table": "" if left else show.table(["Which", "What became of it"], rows, ""),
     }
     return _render(model_admin, request, "budget/bulk.html", kept, context, forms.Media())
 

@@ -58,7 +58,7 @@ class CampaignBulk(CampaignActions):
     """The acts of the list. Selecting across pages is possible up to the limit."""
 
     list_disable_select_all = False
-    bulk_limit = LIMIT
+    bulk_limit = f"{LIMIT:,}"
     actions = ("pause_selected", "activate_selected", "stop_selected", "clear_stop_selected")
     acts = {
         "pause": Act(

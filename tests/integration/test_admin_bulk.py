@@ -151,7 +151,7 @@ def test_too_many_at_once_are_refused_as_a_whole(story: Story, ann: Person, monk
     response = select(ann.client, "pause_selected", [a, b])
 
     assert "More than 1 are selected" in messages_of(response)[0]
-    assert "Up to 1000 at once" in text_of(response)
+    assert "Up to 1,000 at once" in text_of(response)
     assert story.runs(a)
 
 

@@ -168,7 +168,7 @@ def test_too_many_rows_for_a_workbook_are_said_before_and_refused(
     answer = exported(ann.client, "campaigns_campaign", form="xlsx")
 
     assert "That is more than 1 rows. Choose CSV, or filter the list further." in text_of(answer)
-    assert "up to 50,000 rows" in text_of(answer)
+    assert "up to 20,000 rows" in text_of(answer)
     assert not AuditEntry.objects.filter(action="export").exists()
 
 
