@@ -227,7 +227,7 @@ class Page(ChangeList):
             self.orders = False
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        """Some columns are sorted by what has to be worked out at this moment; headers ask too, and need only a name."""
+        """Some columns are sorted by what has to be worked out now; headers ask too, and need only a name."""
         admin_of_rows: Any = self.model_admin
         worked_out = getattr(admin_of_rows, "orderings", {}).get(field_name) if self.orders else None
         return super().get_ordering_field(field_name) if worked_out is None else worked_out(clock.now())
