@@ -14,7 +14,7 @@ READY = @python="$(PYTHON)"; command -v "$$python" >/dev/null || \
 	exec "$$python" tools/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-data shell migrate makemigrations test test-browser test-faults test-fast bench bench-pacing lint format typecheck lock clean
+.PHONY: help run demo-data shell migrate makemigrations test test-slow test-browser test-faults test-fast bench bench-pacing lint format typecheck lock clean
 
 ##@ Use it
 
@@ -34,6 +34,9 @@ test: ## All checks and the whole suite on PostgreSQL and SQLite [LABEL=a path o
 
 test-faults: ## The long runs: more processes, more kills, longer walks, on PostgreSQL
 	$(READY) test -m tools.servers -- pytest -m faults --timeout 900 tests
+
+test-slow: ## Larger races, larger files, and that the benchmarks work, on PostgreSQL
+	$(READY) test -m tools.servers -- pytest -m "slow and not faults" tests
 
 test-browser: ## The pages in a headless Chromium, where one is installed [BROWSER=path]
 	$(READY) test -m tools.servers -- pytest -m browser tests/browser

@@ -90,12 +90,12 @@ def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
     return [
         Step(
             "pytest on PostgreSQL",
-            [*pytest, *parallel, "-m", "not faults and not browser", *chosen],
+            [*pytest, *parallel, "-m", "not faults and not slow and not browser", *chosen],
             may_be_empty=bool(labels),
         ),
         Step(
             "pytest on SQLite",
-            [*pytest, *parallel, "-m", "not postgres and not faults and not browser", *on_sqlite],
+            [*pytest, *parallel, "-m", "not postgres and not faults and not slow and not browser", *on_sqlite],
             {"DATABASE_URL": sqlite_url},
             may_be_empty=True,
         ),

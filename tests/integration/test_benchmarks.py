@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.conf import settings
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300)]
 
 GOALS = {"1", "2", "3", "4", "5", "6", "7", "8", "10", "11", "–"}
 

@@ -103,6 +103,7 @@ def test_a_dry_run_counts_what_the_import_then_counts(
     assert rehearsed.counts() == real.counts()
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_of_which_one_in_a_hundred_is_bad() -> None:
     """Ten thousand on SQLite, which is for a laptop."""
     story = Story(name="Brand 0", daily_budget=None)

@@ -119,7 +119,14 @@ class Watch:
 # --- Spends ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("each", [50, pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize(
+    "each",
+    [
+        15,
+        pytest.param(50, marks=pytest.mark.slow),
+        pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)]),
+    ],
+)
 def test_no_micro_is_lost_when_eight_processes_spend_on_one_brand(crew: Crew, each: int) -> None:
     _, campaigns = brand_with(4, daily_budget="100")
     amounts = micro_amounts(each)
@@ -138,7 +145,14 @@ def test_no_micro_is_lost_when_eight_processes_spend_on_one_brand(crew: Crew, ea
     assert list(StateChange.objects.values_list("to_holds", flat=True)) == [(Hold.DAILY_BUDGET_EXCEEDED,)] * 4
 
 
-@pytest.mark.parametrize("each", [50, pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize(
+    "each",
+    [
+        15,
+        pytest.param(50, marks=pytest.mark.slow),
+        pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)]),
+    ],
+)
 def test_no_micro_is_lost_when_eight_processes_spend_over_a_hundred_brands(crew: Crew, each: int) -> None:
     campaigns = many_brands(100)
     amounts = micro_amounts(each)
