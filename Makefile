@@ -14,7 +14,7 @@ READY = @python="$(PYTHON)"; command -v "$$python" >/dev/null || \
 	exec "$$python" tools/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-data shell migrate makemigrations test test-slow test-browser test-faults test-fast bench bench-pacing lint format typecheck lock clean
+.PHONY: help run demo-data screenshots shell migrate makemigrations test test-slow test-browser test-faults test-fast bench bench-pacing lint format typecheck lock clean
 
 ##@ Use it
 
@@ -23,6 +23,9 @@ run: ## Start everything in demo mode [PORT=8000]; Ctrl-C stops it
 
 demo-data: ## Fill the demo's database with sample brands and campaigns
 	$(READY) run -m tools.manage setup_demo
+
+screenshots: ## Pictures of the running demo's pages, with a Chromium [PORT=8000]
+	$(READY) test -m tools.screenshots --port "$(PORT)"
 
 shell: ## A Python shell on the demo's database
 	$(READY) run -m tools.manage shell
