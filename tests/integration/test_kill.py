@@ -108,6 +108,7 @@ def steps_of_an_import(campaigns: list[UUID], rows: int, size: int) -> list[Step
     ]
 
 
+@pytest.mark.slow
 def test_an_import_killed_at_any_point_and_sent_again_counts_as_once() -> None:
     """Killed after so many rows are committed, wherever in its work it then is."""
     _, campaigns = a_brand_nearly_spent()
