@@ -272,7 +272,7 @@ class ApiTokenAdmin(ActionsAdmin):
             cleaned["name"], cleaned["user"], cleaned["scope"], cleaned["brands"], expires_at=form.ends_at(now),
             requests_per_minute=cleaned["requests_per_minute"], actor=actor_of(request), now=now,
         )  # fmt: skip
-        request.token_text = text  # type: ignore[attr-defined]
+        request.token_text = text  # type: ignore[attr-defined] # for response_add, and kept nowhere else
         return token
 
     def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
@@ -282,7 +282,7 @@ class ApiTokenAdmin(ActionsAdmin):
             "title": "The token is there",
             "opts": self.opts,
             "token": obj,
-            "text": request.token_text,  # type: ignore[attr-defined]
+            "text": request.token_text,  # type: ignore[attr-defined] # set by create
             "media": self.media,
             "back": reverse("admin:access_apitoken_changelist"),
         }

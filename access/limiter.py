@@ -91,7 +91,7 @@ def redis_storage(url: str) -> RedisStorage | None:
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=TIMEOUT_S,
         # A connection that a restart of Redis has cut is made anew at once; a server that is silent is not asked twice.
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),  # type: ignore[arg-type]
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),  # type: ignore[arg-type] # options are typed as text and numbers
     )
 
 

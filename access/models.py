@@ -113,7 +113,7 @@ class FailedLogin(AccessAttempt):  # type: ignore[misc]  # django-axes ships no 
         return f"{self.username} from {self.ip_address}"
 
 
-class Login(AccessLog):  # type: ignore[misc]
+class Login(AccessLog):  # type: ignore[misc]  # django-axes ships no types
     """Somebody logged in."""
 
     class Meta:

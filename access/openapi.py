@@ -6,7 +6,7 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # it registers itself, untyped
     target_class = "access.authentication.TokenAuthentication"
     name = "token"
 
@@ -14,7 +14,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {"type": "http", "scheme": "bearer", "bearerFormat": "bs_…", "description": "An API token."}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # it registers itself, untyped
     target_class = "access.authentication.SessionAuthentication"
     name = "session"
 
@@ -27,7 +27,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
         }
 
 
-class DemoScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class DemoScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # it registers itself, untyped
     """Asks for nothing, so there is nothing to describe."""
 
     target_class = "access.authentication.DemoAuthentication"

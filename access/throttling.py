@@ -26,7 +26,7 @@ class CallerThrottle(BaseThrottle):
             if caller.token is not None and caller.token.requests_per_minute is not None:
                 limit = caller.token.requests_per_minute
         self.count = limiter().hit(key, limit, clock.now())
-        request._request.request_count = self.count  # type: ignore[attr-defined]
+        request._request.request_count = self.count  # type: ignore[attr-defined] # for RateHeaders
         return self.count.admitted
 
     def wait(self) -> float:

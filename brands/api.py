@@ -16,10 +16,19 @@ from rest_framework.response import Response
 
 from access.services import join_if_needed
 from brands.models import Brand
-from brands.periods import local_date
+from brands.periods import local_date, month_start
 from budget_system import clock, money
 from budget_system.db import joined, use_case
-from budget_system.rest.fields import Amount, Moment, Strict, reason_of_change, text, version
+from budget_system.rest.fields import (
+    Amount,
+    Moment,
+    NeededReasonSerializer,
+    ReasonSerializer,
+    Strict,
+    reason_of_change,
+    text,
+    version,
+)
 from budget_system.rest.filters import Filters, of_what_is_gone
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.views import Changeable
@@ -61,18 +70,6 @@ class BrandSerializer(Strict):
     reason = reason_of_change()
     created_at = Moment(read_only=True)
     updated_at = Moment(read_only=True)
-
-
-class ReasonSerializer(Strict):
-    """Why, for the record."""
-
-    reason = text(required=False, default="")
-
-
-class NeededReasonSerializer(Strict):
-    """Why, for the record."""
-
-    reason = text()
 
 
 class PeriodSerializer(Strict):
@@ -203,7 +200,7 @@ class BrandViewSet(Changeable):
                 "timezone": str(brand.timezone),
                 "at": now,
                 "day": _period(brand, brand.spent.day, brand.daily_budget, today),
-                "month": _period(brand, brand.spent.month, brand.monthly_budget, today.replace(day=1)),
+                "month": _period(brand, brand.spent.month, brand.monthly_budget, month_start(today)),
                 "projection": _projection(brand, today),
                 "campaigns": counts.aggregate(
                     active=Count("pk", filter=Q(status=CampaignStatus.ACTIVE)),

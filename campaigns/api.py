@@ -18,7 +18,17 @@ from rest_framework.response import Response
 from brands.periods import next_midnight, next_month
 from budget_system import clock, money
 from budget_system.db import joined, use_case
-from budget_system.rest.fields import Amount, Id, Moment, Strict, reason_of_change, text, version
+from budget_system.rest.fields import (
+    Amount,
+    Id,
+    Moment,
+    NeededReasonSerializer,
+    ReasonSerializer,
+    Strict,
+    reason_of_change,
+    text,
+    version,
+)
 from budget_system.rest.filters import Filters, of_what_is_gone
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.views import Changeable
@@ -94,14 +104,6 @@ class PauseSerializer(Strict):
         help_text="A moment with its zone, or end_of_day or end_of_month, which are the brand's.",
     )
     reason = text(required=False, default="")
-
-
-class ActivateSerializer(Strict):
-    reason = text(required=False, default="")
-
-
-class StopSerializer(Strict):
-    reason = text()
 
 
 class OverrideSerializer(Strict):
@@ -308,11 +310,11 @@ class CampaignViewSet(Changeable):
     @extend_schema(
         summary="End the pause by hand",
         description="If other holds remain, the answer is PAUSED and lists them. An override lifts them.",
-        request=ActivateSerializer,
+        request=ReasonSerializer,
     )
     @action(detail=True, methods=["post"])
     def activate(self, request: Request, id: str) -> Response:
-        reason = self.values(ActivateSerializer)["reason"]
+        reason = self.values(ReasonSerializer)["reason"]
         campaign = self.get_object()
         services.activate(campaign.pk, reason=reason, actor=self.caller.name, now=clock.now())
         return self.show(campaign)
@@ -341,18 +343,18 @@ class CampaignViewSet(Changeable):
         services.clear_override(campaign.pk, actor=self.caller.name, now=clock.now())
         return self.show(campaign)
 
-    @extend_schema(summary="Stop it, now, until a person clears it", request=StopSerializer)
+    @extend_schema(summary="Stop it, now, until a person clears it", request=NeededReasonSerializer)
     @action(detail=True, methods=["post"], url_path="emergency-stop")
     def emergency_stop(self, request: Request, id: str) -> Response:
-        reason = self.values(StopSerializer)["reason"]
+        reason = self.values(NeededReasonSerializer)["reason"]
         campaign = self.get_object()
         services.emergency_stop(campaign.pk, reason=reason, actor=self.caller.name, now=clock.now())
         return self.show(campaign)
 
-    @extend_schema(summary="End its own emergency stop", request=ActivateSerializer)
+    @extend_schema(summary="End its own emergency stop", request=ReasonSerializer)
     @action(detail=True, methods=["post"], url_path="clear-stop")
     def clear_stop(self, request: Request, id: str) -> Response:
-        reason = self.values(ActivateSerializer)["reason"]
+        reason = self.values(ReasonSerializer)["reason"]
         campaign = self.get_object()
         services.clear_stop(campaign.pk, reason=reason, actor=self.caller.name, now=clock.now())
         return self.show(campaign)

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from budget_system import clock
-from budget_system.rest.fields import Moment, Strict, text
+from budget_system.rest.fields import Moment, NeededReasonSerializer, Strict, text
 from budget_system.rest.filters import Filters
 from budget_system.rest.idempotency import answered_once
 from budget_system.rest.problems import TooLarge
@@ -159,12 +159,6 @@ class NewImportSerializer(Strict):
     amount_format = serializers.ChoiceField(list(AMOUNT_FORMATS), required=False)
     delimiter = serializers.ChoiceField(list(DELIMITERS), required=False)
     encoding = text(required=False)
-
-
-class UndoSerializer(Strict):
-    """Why, for the record."""
-
-    reason = text()
 
 
 class ImportFilters(Filters):
@@ -311,7 +305,7 @@ class ImportViewSet(Listed):
             "by hand or by a later import since stays as it is. `undo` tells how many of each. A large one is undone "
             "by a worker (202): ask for the import until its state is UNDONE."
         ),
-        request=UndoSerializer,
+        request=NeededReasonSerializer,
         responses={
             200: ImportSerializer,
             202: OpenApiResponse(ImportSerializer, description="A worker has been asked."),
@@ -319,7 +313,7 @@ class ImportViewSet(Listed):
     )
     @action(detail=True, methods=["post"])
     def undo(self, request: Request, id: str) -> Response:
-        reason = self.values(UndoSerializer)["reason"]
+        reason = self.values(NeededReasonSerializer)["reason"]
         record = self.get_object()
         record = imports.start_undo(
             record.pk, reason=reason, actor=self.caller.name, now=clock.now(), clock=clock.now

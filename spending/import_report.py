@@ -12,7 +12,6 @@ from campaigns.holds import Hold
 from spending.reports.rows import Reject
 from spending.reports.shapes import Format
 
-"""More lines than this take more memory than a worker has; such a file is to be split."""
 SHOWN = 200
 """How many lines of each kind the record of an import shows. All rejected lines are in its rejects."""
 KEPT = 1_000

@@ -128,3 +128,15 @@ def version() -> serializers.IntegerField:
 
 def reason_of_change() -> serializers.CharField:
     return text(required=False, write_only=True, help_text="In a change: why, for the record.")
+
+
+class ReasonSerializer(Strict):
+    """Why, for the record."""
+
+    reason = text(required=False, default="")
+
+
+class NeededReasonSerializer(Strict):
+    """Why, for the record."""
+
+    reason = text()
