@@ -97,6 +97,18 @@ class Campaign(Stoppable):
     )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    paced = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="It has channel budgets: its spend is paced."
+    )
+    breaker_until = models.DateTimeField(
+        null=True, editable=False, help_text="When the breakers of all its channels are open: when the first may probe."
+    )
+    breaker_reason = models.TextField(blank=True, default="", db_default="", editable=False)
+    stopped_channels = models.CharField(
+        max_length=400, blank=True, default="", db_default="", editable=False,
+        help_text="The channels of it that a person has stopped, joined by commas.",
+    )  # fmt: skip
+
     status = models.CharField(
         max_length=6, choices=CampaignStatus.choices, default=CampaignStatus.ACTIVE, editable=False
     )

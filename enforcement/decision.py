@@ -18,6 +18,7 @@ from scheduling.windows import Opening, Week, opening
 class Scope(StrEnum):
     BRAND = "brand"
     CAMPAIGN = "campaign"
+    CHANNEL = "channel"
 
 
 class Budget(NamedTuple):
@@ -56,7 +57,7 @@ class Facts(NamedTuple):
     starts_on: date | None = None
     ends_on: date | None = None
     budgets: tuple[Budget, ...] = ()
-    breaker_open: bool = False
+    breaker_until: datetime | None = None
     week: Week | None = None
     override: OverrideFact | None = None
 
@@ -99,8 +100,8 @@ def _causes(facts: Facts, window: Opening, now: datetime) -> list[Cause]:
         _add_flight(causes, facts, now)
     if facts.budgets:
         _add_budgets(causes, facts, now)
-    if facts.breaker_open:
-        causes.append(Cause(Hold.CIRCUIT_BREAKER, Scope.CAMPAIGN, None))
+    if facts.breaker_until is not None and now < facts.breaker_until:
+        causes.append(Cause(Hold.CIRCUIT_BREAKER, Scope.CAMPAIGN, facts.breaker_until))
     if not window.has_active:
         causes.append(Cause(Hold.NO_SCHEDULE, Scope.CAMPAIGN, None))
     elif not window.open:
@@ -159,6 +160,8 @@ def _next_check(facts: Facts, window: Opening, now: datetime) -> datetime:
         soonest = window.changes_at
     if facts.manual and facts.manual_until is not None and now < facts.manual_until < soonest:
         soonest = facts.manual_until
+    if facts.breaker_until is not None and now < facts.breaker_until < soonest:
+        soonest = facts.breaker_until
     if facts.override is not None:
         for moment in (facts.override.starts_at, facts.override.ends_at):
             if now < moment < soonest:

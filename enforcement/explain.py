@@ -124,6 +124,8 @@ def _sentence(cause: Cause, campaign: Campaign, now: datetime) -> str:
     if cause.limit is not None and cause.used is not None:
         return _budget_sentence(cause, cause.limit, cause.used, campaign, now)
     match cause.hold:
+        case Hold.EMERGENCY_STOP if cause.scope is Scope.CHANNEL:
+            return f"Emergency stop of {campaign.stopped_channels.replace(',', ', ')}, a channel of it"
         case Hold.EMERGENCY_STOP:
             thing = campaign.brand if cause.scope is Scope.BRAND else campaign
             return f"Emergency stop of the {cause.scope} by {thing.emergency_stopped_by}: {thing.emergency_stop_reason}"
@@ -135,6 +137,9 @@ def _sentence(cause: Cause, campaign: Campaign, now: datetime) -> str:
             return f"The flight ended on {campaign.end_date}"
         case Hold.NOT_STARTED:
             return f"The flight starts on {campaign.start_date}"
+        case Hold.CIRCUIT_BREAKER:
+            probe = f"; a probe may spend from {local_text(zone, cause.until, now)}" if cause.until else ""
+            return f"The circuit breaker opened: {campaign.breaker_reason}{probe}"
         case Hold.NO_SCHEDULE:
             return "It has schedule windows, and none of them is active"
         case Hold.OUTSIDE_SCHEDULE:

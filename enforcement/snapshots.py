@@ -119,7 +119,7 @@ def _sql(clock_values: str, selection: Selection, *, archived: bool) -> str:
             c.daily_budget, {_used("c.daily_budget", "c.id", "D", "b.today")},
             b.timezone, b.today, b.stopped, b.monthly_budget, b.month_used, b.daily_budget, b.day_used,
             o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before,
-            {_used("o.id", "c.id", "L", "'1970-01-01'", "posted")}
+            {_used("o.id", "c.id", "L", "'1970-01-01'", "posted")}, c.breaker_until, c.stopped_channels
         FROM brand b
         JOIN campaigns_campaign c ON c.brand_id = b.id
         LEFT JOIN campaigns_override o ON o.campaign_id = c.id AND o.cleared_at IS NULL
@@ -139,6 +139,7 @@ class Present(NamedTuple):
 
     campaign: Snapshot | Undecidable
     period_ids: list[int]
+    paced: bool
 
 
 def gather_one(campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived: bool = False) -> Present | None:
@@ -153,7 +154,10 @@ def gather_one(campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived
         found = fetch(cursor, _one_sql(archived=archived), [param(value) for value in scopes_and_days])
     if not found:
         return None
-    held, next_at, stopped, manual, until, starts, ends, week, life, month, daily, *override, periods = found[0]
+    (
+        held, next_at, stopped, manual, until, starts, ends, week, life, month, daily, breaker, channels, paced,
+        *override, periods,
+    ) = found[0]  # fmt: skip
     counted: dict[str, tuple[int, int]] = {}
     ids = []
     for period in periods.split(",") if periods else ():
@@ -166,9 +170,9 @@ def gather_one(campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived
         str(campaign_id), str(brand.id), brand.currency, held, next_at, stopped, manual, until, starts, ends, week,
         life, counted.get("Lc"), month, counted.get("Mc"), daily, counted.get("Dc"), brand.timezone, today,
         brand.stopped, brand.monthly_budget, counted.get("Mb"), brand.daily_budget, counted.get("Db"), *override,
-        counted.get("posted"),
+        counted.get("posted"), breaker, channels,
     )  # fmt: skip
-    return Present(_read(row if is_postgres() else _typed(row), {}), ids)
+    return Present(_read(row if is_postgres() else _typed(row), {}), ids, bool(paced))
 
 
 @cache
@@ -179,6 +183,7 @@ def _one_sql(*, archived: bool) -> str:
     return f"""
         SELECT c.holds, c.next_check_at, c.emergency_stopped_at IS NOT NULL, c.manual_paused_at IS NOT NULL,
             c.manual_pause_until, c.start_date, c.end_date, c.week, c.lifetime_budget, c.monthly_budget, c.daily_budget,
+            c.breaker_until, c.stopped_channels, c.paced,
             o.lifts, o.starts_at, o.ends_at, o.extra_budget, o.spent_before,
             (SELECT {join}(p.kind || CASE WHEN p.campaign_id IS NULL THEN 'b ' ELSE 'c ' END || p.id || ' ' || p.used
                     || ' ' || p.posted || ' ' || p.reserved, ',')
@@ -217,7 +222,7 @@ def _read(row: Sequence[Any], brands: dict[str, _Brand]) -> Snapshot | Undecidab
 
 def _stopped(row: Sequence[Any]) -> Snapshot | None:
     """What a person has stopped stays stopped, and can be stopped, although the rest of it cannot be read."""
-    stops = (Scope.BRAND,) * bool(row[19]) + (Scope.CAMPAIGN,) * bool(row[5])
+    stops = (Scope.BRAND,) * bool(row[19]) + _stops(row)
     paused = bool(row[6]) and row[7] is None
     try:
         held = holds.from_text(row[3])
@@ -263,9 +268,14 @@ def _facts(brand: _Brand, row: Sequence[Any]) -> Facts:
             *_budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.CAMPAIGN, day, day_used),
         )
     return Facts(
-        brand.zone, brand.day, (*brand.stopped, Scope.CAMPAIGN) if stopped else brand.stopped, manual, until,
-        starts_on, ends_on, budgets, False, week_from_text(week), None if row[24] is None else _override(*row[24:30]),
+        brand.zone, brand.day, (*brand.stopped, *_stops(row)) if stopped or row[31] else brand.stopped, manual, until,
+        starts_on, ends_on, budgets, row[30], week_from_text(week), None if row[24] is None else _override(*row[24:30]),
     )  # fmt: skip
+
+
+def _stops(row: Sequence[Any]) -> tuple[Scope, ...]:
+    """What is stopped of the campaign itself: all of it, or a channel."""
+    return (Scope.CAMPAIGN,) * bool(row[5]) + (Scope.CHANNEL,) * bool(row[31])
 
 
 def _override(
@@ -280,7 +290,7 @@ def _typed(row: Sequence[Any]) -> Sequence[Any]:
     typed = list(row)
     for index in (0, 1):
         typed[index] = str(UUID(row[index]))
-    for index in (4, 7, 25, 26):
+    for index in (4, 7, 25, 26, 30):
         typed[index] = read_moment(row[index])
     for index in (8, 9, 18):
         typed[index] = read_date(row[index])

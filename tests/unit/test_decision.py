@@ -51,7 +51,7 @@ def facts_at(draw: st.DrawFn) -> tuple[Facts, datetime]:
         starts_on=draw(st.none() | days),
         ends_on=draw(st.none() | days),
         budgets=tuple(draw(st.lists(budgets, max_size=5))),
-        breaker_open=draw(st.booleans()),
+        breaker_until=draw(st.none() | moments),
         week=draw(weeks),
         override=override,
     ), now
@@ -67,7 +67,7 @@ def naive_holds(facts: Facts, now: datetime) -> set[Hold]:
     held |= {Hold.MANUAL} if facts.manual and not (facts.manual_until and facts.manual_until <= now) else set()
     held |= {Hold.ENDED} if facts.ends_on and facts.ends_on < today else set()
     held |= {Hold.NOT_STARTED} if facts.starts_on and today < facts.starts_on else set()
-    held |= {Hold.CIRCUIT_BREAKER} if facts.breaker_open else set()
+    held |= {Hold.CIRCUIT_BREAKER} if facts.breaker_until and now < facts.breaker_until else set()
     held |= {Hold.NO_SCHEDULE} if facts.week == () else set()
     held |= {Hold.OUTSIDE_SCHEDULE} if facts.week and not is_open(facts.week, facts.zone, now) else set()
     held -= set(override.lifts) if override and stands else set()
@@ -163,7 +163,7 @@ SWITCHES = [
     Switch(Hold.EMERGENCY_STOP, {"stopped": (Scope.CAMPAIGN,)}),
     Switch(Hold.MANUAL, {"manual": True}),
     Switch(Hold.ENDED, {"ends_on": date(2026, 5, 4)}),
-    Switch(Hold.CIRCUIT_BREAKER, {"breaker_open": True}),
+    Switch(Hold.CIRCUIT_BREAKER, {"breaker_until": NOON + timedelta(minutes=15)}),
     Switch(Hold.OUTSIDE_SCHEDULE, {"week": ((0, 3600),)}),
     Switch(Hold.DAILY_BUDGET_EXCEEDED, {"budgets": (Budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.BRAND, 1, 1),)}),
 ]
