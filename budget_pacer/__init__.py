@@ -6,6 +6,7 @@ Standard library only; imports nothing of the project around it.
 from budget_pacer.advice import BidAdvice
 from budget_pacer.config import InvalidConfiguration, PacerConfig
 from budget_pacer.day import InvalidOpenHours, open_daily
+from budget_pacer.history import History
 from budget_pacer.money import InvalidAmount
 from budget_pacer.month import InvalidMonth, MonthFacts, MonthPlan, Projection, plan_month
 from budget_pacer.pacer import (
@@ -17,6 +18,7 @@ from budget_pacer.pacer import (
     UnknownReservation,
 )
 from budget_pacer.reallocation import Move, Reallocation
+from budget_pacer.serialize import UnreadableData, dump_history, dump_state, load_history, load_state
 from budget_pacer.steering import Advice, TrafficHour
 from budget_pacer.store import CampaignState, ChannelState, Hold, HoldStatus, MemoryStore, Store
 from budget_pacer.values import (
@@ -25,6 +27,7 @@ from budget_pacer.values import (
     ChannelType,
     CircuitBreakerState,
     HourlyAllocation,
+    HourStatus,
     PacingAlert,
     PacingStrategy,
     Performance,
@@ -41,8 +44,10 @@ __all__ = [
     "ChannelState",
     "ChannelType",
     "CircuitBreakerState",
+    "History",
     "Hold",
     "HoldStatus",
+    "HourStatus",
     "HourlyAllocation",
     "InvalidAmount",
     "InvalidConfiguration",
@@ -66,6 +71,11 @@ __all__ = [
     "UnableToSwap",
     "UnknownBudget",
     "UnknownReservation",
+    "UnreadableData",
+    "dump_history",
+    "dump_state",
+    "load_history",
+    "load_state",
     "open_daily",
     "plan_month",
 ]

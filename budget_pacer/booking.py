@@ -6,18 +6,19 @@ in.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from budget_pacer import breaker as breakers
 from budget_pacer.breaker import Breaker
 from budget_pacer.config import PacerConfig
 from budget_pacer.day import Day, is_open, opens_again
-from budget_pacer.meter import Meter, counted, limits_of, new_meter, refusal, window_sum
-from budget_pacer.money import money_text
+from budget_pacer.meter import Meter, corrected, counted, limits_of, new_meter, refusal, window_sum
+from budget_pacer.money import from_micros, money_text
 from budget_pacer.pace import PACE_ALERTS, is_emergency, pace_text
-from budget_pacer.plan import Plan, planned_share
+from budget_pacer.plan import Plan, planned_share, reason_of, slot_amounts
 from budget_pacer.store import ChannelState
-from budget_pacer.values import AlertType, CircuitBreakerState, Performance
+from budget_pacer.values import AlertType, CircuitBreakerState, HourStatus, Performance
 
 GRANTED: Final = "ok"
 _BURST: Final = 5
@@ -122,6 +123,41 @@ def freed(state: ChannelState, slot: int, amount: int, at_s: float) -> ChannelSt
     if breaker.state is not _CLOSED:
         breaker = _probed(breaker, -amount)
     return state._replace(meter=counted(state.meter, state.limits, slot, 0, -amount, at_s), breaker=breaker)
+
+
+def restated(state: ChannelState, slot: int, amount: int) -> ChannelState:
+    """After what was spent in an hour of this day turned out to be more or less. Neither a breach nor a clean
+    transaction; issues clear with the next check."""
+    return state._replace(meter=corrected(state.meter, slot, amount))
+
+
+def with_breaker(state: ChannelState, breaker: Breaker) -> ChannelState:
+    """With another breaker, and the issue that goes with it."""
+    return state._replace(breaker=breaker, issues=_with_breaker(state.issues, breaker))
+
+
+def hour_statuses(state: ChannelState, day: Day, unit: int) -> list[HourStatus]:
+    """The day by hour: plan against actual."""
+    limits, meter = state.limits, state.meter
+    planned = slot_amounts(state.plan, limits.budget, unit)
+    result = []
+    for index, slot in enumerate(day.slots):
+        held = meter.held_by_slot[index]
+        protected = bool(slot.open_s) and slot.end <= limits.protected_until_s
+        reason = reason_of(day, [i for i, other in enumerate(day.slots) if other.hour == slot.hour], state.plan)
+        result.append(
+            HourStatus(
+                hour=slot.hour,
+                starts_at=datetime.fromtimestamp(slot.start, UTC),
+                planned=from_micros(planned[index], unit),
+                spent=from_micros(meter.by_slot[index] - held, unit),
+                held=from_micros(held, unit),
+                cap=from_micros(limits.hour_caps[index] if slot.open_s else 0, unit),
+                protected=protected,
+                reason=f"{reason}; front-load protection" if protected else reason,
+            )
+        )
+    return result
 
 
 def _probed(breaker: Breaker, amount: int) -> Breaker:

@@ -88,6 +88,16 @@ class History:
         sums[5] += cost
         sums[6] += revenue
 
+    def correct(self, weekday: int, hour: int, hour_number: int, cost: float) -> None:
+        """Change the cost of an hour that was counted; of hours before the latest of its bin nothing is known."""
+        position = weekday * 24 + hour
+        if self.last_hour[position] == hour_number:
+            self.bins[position][5] = max(0.0, self.bins[position][5] + cost)
+
+    def copy(self) -> History:
+        """One that can be added to without changing this one."""
+        return History([list(sums) for sums in self.bins], list(self.last_hour), self.data_hours)
+
     def performance(self, hour: int | None = None) -> Performance:
         """Sums over all weeks kept, of all hours or of one hour of the day."""
         sums = self._total() if hour is None else self._hour_of_day(hour)

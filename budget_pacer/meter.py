@@ -50,11 +50,14 @@ class Meter(NamedTuple):
     """Number of the newest part since 1970."""
     amounts: int
     """How many amounts in a row have fallen into the window without a gap as long as the window."""
+    held_by_slot: tuple[int, ...]
+    """The part of `by_slot` that is held."""
 
 
 def new_meter(slots: int) -> Meter:
     """A meter at the beginning of a day with so many slots."""
-    return Meter(0, 0, (0,) * slots, _EMPTY, 0, 0)
+    nothing = (0,) * slots
+    return Meter(0, 0, nothing, _EMPTY, 0, 0, nothing)
 
 
 def limits_of(budget: int, plan: Plan, day: Day, config: PacerConfig) -> Limits:
@@ -78,10 +81,10 @@ def limits_of(budget: int, plan: Plan, day: Day, config: PacerConfig) -> Limits:
         plain_caps=tuple(plain_caps),
         emergency_from=int(budget * config.emergency_stop_threshold),
         window_trips_at=int(window_limit * config.velocity_trip),
-        protected_until_s=protected_until,
+        protected_until_s=float(protected_until),
         window_part_s=config.velocity_window_s / PARTS,
         window_limit=window_limit,
-        window_released_s=moment_of_open_second(day, max(0, day.open_s - _RELEASED_S)),
+        window_released_s=float(moment_of_open_second(day, max(0, day.open_s - _RELEASED_S))),
     )
 
 
@@ -123,13 +126,17 @@ def refusal(meter: Meter, limits: Limits, slot: int, amount: int, at_s: float) -
 
 
 def counted(meter: Meter, limits: Limits, slot: int, spent: int, held: int, at_s: float) -> Meter:
-    """The meter after so much was spent and held (both may be negative: a settled hold is held less, spent more)."""
-    by_slot = meter.by_slot
+    """The meter after so much was spent and held (held may be negative: a settled hold is held less, spent more)."""
+    by_slot, held_by_slot = meter.by_slot, meter.held_by_slot
     change = spent + held
+    # Slots that no longer exist, or count less than was held in them: the calendar was changed in between.
+    slot = min(slot, len(by_slot) - 1)
     part = int(at_s / limits.window_part_s)
     window, newest, amounts = meter.window, meter.newest, meter.amounts
     if change:
-        by_slot = (*by_slot[:slot], by_slot[slot] + change, *by_slot[slot + 1 :])
+        by_slot = _with(by_slot, slot, max(0, by_slot[slot] + change))
+    if held:
+        held_by_slot = _with(held_by_slot, slot, max(0, held_by_slot[slot] + held))
     if change > 0:
         ahead = part - newest
         if ahead == 0:
@@ -141,7 +148,39 @@ def counted(meter: Meter, limits: Limits, slot: int, spent: int, held: int, at_s
         elif ahead >= -PARTS:
             index = PARTS + ahead
             window, amounts = (*window[:index], window[index] + change, *window[index + 1 :]), amounts + 1
-    return Meter(meter.spent + spent, meter.held + held, by_slot, window, newest, amounts)
+    return Meter(meter.spent + spent, meter.held + held, by_slot, window, newest, amounts, held_by_slot)
+
+
+def corrected(meter: Meter, slot: int, amount: int) -> Meter:
+    """The meter after what was spent turned out to be more or less. It is no purchase: the window stays.
+
+    What a slot has not spent is taken from the slots before it, and after those from the ones behind it; no slot and
+    no day falls below nothing spent, and what is held stays.
+    """
+    amount = max(amount, -meter.spent)
+    by_slot = list(meter.by_slot)
+    left = amount
+    for index in (*range(slot, -1, -1), *range(slot + 1, len(by_slot))):
+        change = max(left, meter.held_by_slot[index] - by_slot[index])
+        by_slot[index] += change
+        left -= change
+        if not left:
+            break
+    return meter._replace(spent=meter.spent + amount, by_slot=tuple(by_slot))
+
+
+def moved(meter: Meter, before: Day, after: Day) -> Meter:
+    """The meter on another calendar's day: each slot's sums go to the slot in which it begins, where there is one."""
+    by_slot, held_by_slot = [0] * len(after.slots), [0] * len(after.slots)
+    for index, slot in enumerate(before.slots):
+        if after.start <= slot.start < after.end:
+            by_slot[slot_of(after, slot.start)] += meter.by_slot[index]
+            held_by_slot[slot_of(after, slot.start)] += meter.held_by_slot[index]
+    return meter._replace(by_slot=tuple(by_slot), held_by_slot=tuple(held_by_slot))
+
+
+def _with(values: tuple[int, ...], index: int, value: int) -> tuple[int, ...]:
+    return (*values[:index], value, *values[index + 1 :])
 
 
 def slot_of(day: Day, at_s: float) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from threading import Lock
+from threading import RLock
 from typing import Any, Final, Generic, TypeVar, Unpack, cast, overload
 from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,13 +18,13 @@ from budget_pacer import booking
 from budget_pacer import breaker as breakers
 from budget_pacer.advice import BidAdvice, advise_bids
 from budget_pacer.alerts import AlertCallback, Delivery, write_alert
-from budget_pacer.booking import GRANTED, Outcome
+from budget_pacer.booking import GRANTED, Outcome, hour_statuses
 from budget_pacer.breaker import Breaker
 from budget_pacer.clock import Clock, system_clock
 from budget_pacer.config import InvalidConfiguration, PacerConfig, Settings
 from budget_pacer.day import Day, OpenWeek, check_week, day_at, is_open, local_day, open_elapsed
 from budget_pacer.history import Forecast, History
-from budget_pacer.meter import limits_of, new_meter, slot_of
+from budget_pacer.meter import limits_of, moved, new_meter, slot_of
 from budget_pacer.money import InvalidAmount, from_micros, money_text, to_micros, to_positive_micros
 from budget_pacer.pace import pace_issues, pace_ratio, pace_text, performance_breach
 from budget_pacer.plan import Plan, hourly_allocations, lay_out, planned_share
@@ -37,16 +37,22 @@ from budget_pacer.values import (
     ChannelType,
     CircuitBreakerState,
     HourlyAllocation,
+    HourStatus,
     PacingAlert,
     PacingStrategy,
     Performance,
     SpendTransaction,
+    as_channel,
 )
+
+SettingsOf = Callable[[str, str], PacerConfig]
+"""The settings of a campaign's channel, by campaign id and channel."""
+HistoryOf = Callable[[str, str], History | None]
+"""What a campaign's channel has brought so far, by campaign id and channel; None when nothing is known."""
 
 T = TypeVar("T")
 _TRIES: Final = 10_000
 """A swap is lost only to another caller's success; so many in a row mean a store that never lets anybody win."""
-_CHANNELS: Final = {str(channel): channel for channel in ChannelType}
 _CENT: Final = Decimal("0.01")
 
 
@@ -106,6 +112,10 @@ class BudgetPacer:
     Money is `Decimal`, moments are aware datetimes. `clock` returns now; `store` keeps what must not be lost;
     `alert_callback` gets each new alert and may be a coroutine function; `timezone` is that of campaigns for which
     `set_campaign` gave no other. Settings: see `PacerConfig`; each is an attribute too.
+
+    `settings_of` gives each channel of each campaign its own settings; it is asked whenever they are needed, and the
+    attributes then hold for no channel (`extra_channels` stay those of the pacer). `history_of` gives what was learned
+    elsewhere; it is asked once for each channel, and the pacer adds to a copy.
     """
 
     max_hourly_spend_pct = _Setting[Decimal]()
@@ -139,14 +149,18 @@ class BudgetPacer:
         store: Store | None = None,
         alert_callback: AlertCallback | None = None,
         timezone: str = "UTC",
+        settings_of: SettingsOf | None = None,
+        history_of: HistoryOf | None = None,
         **settings: Unpack[Settings],
     ) -> None:
         self.config = _config(settings)
+        self._settings_of = settings_of
+        self._history_of = history_of
         self.store: Store = MemoryStore() if store is None else store
         self._clock = clock
         self._delivery = Delivery(alert_callback)
         self._zone = _zone(timezone)
-        self._lock = Lock()
+        self._lock = RLock()
         """Over what is learned; what is decided on is in the store."""
         self._histories: dict[tuple[str, str], History] = {}
         self._steerings: dict[tuple[str, str], Steering] = {}
@@ -162,7 +176,14 @@ class BudgetPacer:
         self.config = config
         self._channels = self._known_channels()
         for campaign_id in self.store.campaign_ids():
-            self._update(campaign_id, lambda state, _at_s, day: (self._relimited(state, day), None))
+            self.relimit(campaign_id)
+
+    def relimit(self, campaign_id: str) -> None:
+        """Let today's limits follow what `settings_of` gives now. Raises UnknownBudget."""
+        self._update(campaign_id, lambda state, _at_s, day: (self._relimited(campaign_id, state, day), None))
+
+    def _config_of(self, campaign_id: str, name: str) -> PacerConfig:
+        return self.config if self._settings_of is None else self._settings_of(campaign_id, name)
 
     def set_campaign(
         self,
@@ -189,37 +210,34 @@ class BudgetPacer:
         state = self.store.load(campaign_id)
         if state is None:
             return self.store.swap(campaign_id, None, CampaignState(zone, week, unit, {}, 0))
+        if (state.zone, state.week, state.unit) == (zone, week, unit):
+            return True
         at_s = self._now_s()
         found = self._today(campaign_id, at_s)  # under the old calendar first: a former day's spend must not be kept
         state = state if found is None else found[0]
         day = day_at(ZoneInfo(zone), week, at_s)
-        ordinal = day.date.toordinal()
+        before = day if found is None else found[1]
         channels = {
-            name: self._replanned(campaign_id, name, channel, day, same_day=state.day == ordinal)
-            for name, channel in state.channels.items()
+            name: self._replanned(campaign_id, name, channel, before, day) for name, channel in state.channels.items()
         }
+        ordinal = day.date.toordinal()
         return self.store.swap(
             campaign_id, state, CampaignState(zone, week, unit, channels, ordinal, state.stopped, state.version)
         )
 
-    def _replanned(
-        self, campaign_id: str, name: str, channel: ChannelState, day: Day, *, same_day: bool
-    ) -> ChannelState:
-        """Another calendar: where the slots are the same what was counted stays, by slot too."""
+    def _replanned(self, campaign_id: str, name: str, channel: ChannelState, before: Day, day: Day) -> ChannelState:
+        """Another calendar: what was counted today stays."""
         plan = self._plan(campaign_id, name, channel.strategy, day)
-        meter = channel.meter
-        if not same_day or len(meter.by_slot) != len(day.slots):
-            meter = new_meter(len(day.slots))._replace(spent=meter.spent, held=meter.held)
-        limits = limits_of(channel.limits.budget, plan, day, self.config)
+        meter = moved(channel.meter, before, day)
+        limits = limits_of(channel.limits.budget, plan, day, self._config_of(campaign_id, name))
         return channel._replace(plan=plan, limits=limits, meter=meter)
 
-    def _relimited(self, state: CampaignState, day: Day) -> CampaignState:
-        return state._replace(
-            channels={
-                name: channel._replace(limits=limits_of(channel.limits.budget, channel.plan, day, self.config))
-                for name, channel in state.channels.items()
-            }
-        )
+    def _relimited(self, campaign_id: str, state: CampaignState, day: Day) -> CampaignState:
+        channels = {}
+        for name, channel in state.channels.items():
+            limits = limits_of(channel.limits.budget, channel.plan, day, self._config_of(campaign_id, name))
+            channels[name] = channel._replace(limits=limits)
+        return state if channels == state.channels else state._replace(channels=channels)
 
     # Plans
 
@@ -236,25 +254,73 @@ class BudgetPacer:
         holds for the following days too; each day's plan is laid when it begins. Raises InvalidAmount and
         InvalidConfiguration.
         """
-        name, strategy = self._name(channel), PacingStrategy(strategy)
-        budget = to_micros(daily_budget)
-        if budget < 0:
-            raise InvalidAmount(f"a daily budget of {daily_budget} is negative")
+        name, strategy, budget = self._name(channel), PacingStrategy(strategy), _budget(daily_budget)
         if self.store.load(campaign_id) is None:
             self.set_campaign(campaign_id)
 
         def change(state: CampaignState, _at_s: float, day: Day) -> tuple[CampaignState, list[HourlyAllocation]]:
-            plan = self._plan(campaign_id, name, strategy, day)
-            limits = limits_of(budget, plan, day, self.config)
-            known = state.channels.get(name)
-            if known is None:
-                new = ChannelState(strategy, budget, plan, limits, new_meter(len(day.slots)))
-            else:
-                new = known._replace(strategy=strategy, original=budget, plan=plan, limits=limits)
+            new = self._budgeted(campaign_id, name, state.channels.get(name), budget, strategy, day)
             forecasts = self._forecasts(campaign_id, name, day)
-            return _put(state, name, new), hourly_allocations(plan, day, budget, state.unit, forecasts)
+            return _put(state, name, new), hourly_allocations(new.plan, day, budget, state.unit, forecasts)
 
         return self._update(campaign_id, change)
+
+    def set_budgets(
+        self,
+        campaign_id: str,
+        budgets: Mapping[str, tuple[Decimal, PacingStrategy]] | Mapping[ChannelType, tuple[Decimal, PacingStrategy]],
+    ) -> bool:
+        """Set daily budget and strategy of several channels in one step; channels that are not named stay.
+
+        When none of them differs from what is set, nothing changes, not even what reallocation made of it, and the
+        answer is False. Otherwise all that are named start from what is given, as `allocate_hourly_budget` does.
+        """
+        given = {
+            self._name(channel): (_budget(budget), PacingStrategy(strategy))
+            for channel, (budget, strategy) in budgets.items()
+        }
+        if self.store.load(campaign_id) is None:
+            self.set_campaign(campaign_id)
+
+        def change(state: CampaignState, _at_s: float, day: Day) -> tuple[CampaignState, bool]:
+            channels = dict(state.channels)
+            known = {name: (channel.original, channel.strategy) for name, channel in channels.items()}
+            if known == {**known, **given}:
+                return state, False
+            for name, (budget, strategy) in given.items():
+                channels[name] = self._budgeted(campaign_id, name, channels.get(name), budget, strategy, day)
+            return state._replace(channels=channels), True
+
+        return self._update(campaign_id, change)
+
+    def remove_channel(self, campaign_id: str, channel: Channel) -> bool:
+        """Take a channel's budget away, with all that is counted today; whether there was one. Reservations of it can
+        be closed, and count no more. To keep the count, set a budget of 0 instead."""
+        name = self._name(channel)
+        if self.store.load(campaign_id) is None:
+            return False
+
+        def change(state: CampaignState, _at_s: float, _day: Day) -> tuple[CampaignState, bool]:
+            if name not in state.channels:
+                return state, False
+            return state._replace(channels={k: v for k, v in state.channels.items() if k != name}), True
+
+        return self._update(campaign_id, change)
+
+    def _budgeted(
+        self,
+        campaign_id: str,
+        name: str,
+        known: ChannelState | None,
+        budget: int,
+        strategy: PacingStrategy,
+        day: Day,
+    ) -> ChannelState:
+        plan = self._plan(campaign_id, name, strategy, day)
+        limits = limits_of(budget, plan, day, self._config_of(campaign_id, name))
+        if known is None:
+            return ChannelState(strategy, budget, plan, limits, new_meter(len(day.slots)))
+        return known._replace(strategy=strategy, original=budget, plan=plan, limits=limits)
 
     def plan(self, campaign_id: str, channel: Channel) -> list[HourlyAllocation]:
         """Today's plan as it stands, for today's budget after reallocations."""
@@ -262,10 +328,15 @@ class BudgetPacer:
         forecasts = self._forecasts(campaign_id, self._name(channel), day)
         return hourly_allocations(known.plan, day, known.limits.budget, state.unit, forecasts)
 
+    def plan_detail(self, campaign_id: str, channel: Channel) -> list[HourStatus]:
+        """Today by hour: plan against actual, in the order in which the hours come. Raises UnknownBudget."""
+        state, known, day, _ = self._look(campaign_id, channel)
+        return hour_statuses(known, day, state.unit)
+
     def _plan(self, campaign_id: str, name: str, strategy: PacingStrategy, day: Day) -> Plan:
         hours = self._history(campaign_id, name).data_hours
         forecasts = self._forecasts(campaign_id, name, day)
-        return lay_out(strategy, day, forecasts, hours, self.config.max_hourly_spend_pct)
+        return lay_out(strategy, day, forecasts, hours, self._config_of(campaign_id, name).max_hourly_spend_pct)
 
     def _forecasts(self, campaign_id: str, name: str, day: Day) -> list[Forecast]:
         with self._lock:
@@ -282,7 +353,7 @@ class BudgetPacer:
         name = self._name(channel)
         self._look(campaign_id, channel)
         self._sweep(campaign_id)
-        config = self.config
+        config = self._config_of(campaign_id, name)
 
         def change(
             state: CampaignState, at_s: float, day: Day
@@ -355,7 +426,9 @@ class BudgetPacer:
         if known is None:
             return False, f"no budget: {campaign_id} has none for {self._name(channel)}"
         reason = f"emergency stop: {state.stopped}" if state.stopped else None
-        reason = reason or booking.why_not(known, day, slot_of(day, at_s), micros, at_s, self.config)
+        reason = reason or booking.why_not(
+            known, day, slot_of(day, at_s), micros, at_s, self._config_of(campaign_id, channel)
+        )
         return (True, GRANTED) if reason is None else (False, reason)
 
     def record_spend(self, transaction: SpendTransaction) -> None:
@@ -365,7 +438,7 @@ class BudgetPacer:
         """
         amount = to_micros(transaction.amount)
         if amount < 0:
-            raise InvalidAmount(f"{transaction.amount} is negative: corrections are made where spend is kept")
+            raise InvalidAmount(f"{transaction.amount} is negative: corrections are made with correct_spend")
         campaign_id, channel, now_s = transaction.campaign_id, transaction.channel, self._now_s()
         at_s = now_s if transaction.timestamp is None else _seconds(transaction.timestamp)
         outcome = Outcome(
@@ -382,13 +455,42 @@ class BudgetPacer:
                 self._learn(campaign_id, channel, day, slot_of(day, at_s), amount, outcome)
                 return
             slot = slot_of(day, at_s)
-            new = booking.recorded(known, day, slot, amount, outcome, at_s, self.config)
+            new = booking.recorded(known, day, slot, amount, outcome, at_s, self._config_of(campaign_id, channel))
             if self.store.swap(campaign_id, state, _put(state, channel, new)):
                 self._learn(campaign_id, channel, day, slot, amount, outcome)
                 if new.issues is not known.issues:
                     self._after_breaker(campaign_id, channel, known, new, day, at_s)
                 return
         raise UnableToSwap(f"{campaign_id}: the store refused every write")
+
+    def correct_spend(
+        self, campaign_id: str, channel: Channel, amount: Decimal, *, at: datetime | None = None
+    ) -> Decimal:
+        """Change what was spent today by a signed amount: a restated report, a voided spend. `at` is when the money was
+        spent (None: now); another day's correction changes nothing of today.
+
+        Spend of the day and of the hour follow; where the hour has spent less than is taken back, the rest comes from
+        the hours before. No breaker opens, no probe is credited, and the velocity limit does not see it. Returns the
+        change made to today: never more is taken back than was spent. Raises UnknownBudget, InvalidAmount.
+        """
+        name, micros = self._name(channel), to_micros(amount)
+        made_s = None if at is None else _seconds(at)
+
+        def change(state: CampaignState, now_s: float, day: Day) -> tuple[CampaignState, tuple[Decimal, Day]]:
+            known, at_s = _channel_of(state, campaign_id, name), now_s if made_s is None else made_s
+            if not day.start <= at_s < day.end:
+                return state, (from_micros(0, state.unit), day_at(ZoneInfo(state.zone), state.week, at_s))
+            new = booking.restated(known, slot_of(day, at_s), micros)
+            changed = from_micros(new.meter.spent - known.meter.spent, state.unit)
+            return (_put(state, name, new) if changed else state), (changed, day)
+
+        changed, day = self._update(campaign_id, change)
+        slot = day.slots[slot_of(day, self._now_s() if made_s is None else made_s)]
+        with self._lock:
+            self._history(campaign_id, name).correct(
+                day.date.weekday(), slot.hour, slot.start // 3600, micros / 1_000_000
+            )
+        return changed
 
     def _after_breaker(
         self, campaign_id: str, name: str, before: ChannelState, after: ChannelState, day: Day, at_s: float
@@ -429,12 +531,13 @@ class BudgetPacer:
             if state.stopped:
                 return Reservation(new_id, False, f"emergency stop: {state.stopped}", amount)
             slot = slot_of(day, at_s)
-            reason = booking.why_not(known, day, slot, micros, at_s, self.config)
+            config = self._config_of(campaign_id, name)
+            reason = booking.why_not(known, day, slot, micros, at_s, config)
             if reason is not None:
                 return Reservation(new_id, False, reason, amount)
-            lapses_at_s = at_s + self.config.reservation_ttl_s
+            lapses_at_s = at_s + config.reservation_ttl_s
             hold = Hold(new_id, campaign_id, name, micros, state.day, slot, lapses_at_s)
-            new = booking.held(known, slot, micros, at_s, self.config)
+            new = booking.held(known, slot, micros, at_s, config)
             if self.store.swap(campaign_id, state, _put(state, name, new), (hold,)):
                 return Reservation(new_id, True, GRANTED, amount)
         raise UnableToSwap(f"{campaign_id}: the store refused every write")
@@ -464,7 +567,8 @@ class BudgetPacer:
         outcome = Outcome(impressions, clicks, conversions, float(revenue))
 
         def close(known: ChannelState, day: Day, at_s: float) -> ChannelState:
-            return booking.settled(known, day, hold.slot, micros, hold.amount, outcome, at_s, self.config)
+            config = self._config_of(hold.campaign_id, hold.channel)
+            return booking.settled(known, day, hold.slot, micros, hold.amount, outcome, at_s, config)
 
         closed = hold._replace(status=HoldStatus.SETTLED, settled=micros)
         if not self._close(hold, closed, close):
@@ -507,11 +611,13 @@ class BudgetPacer:
             if found is None:
                 raise UnknownReservation(f"reservation {hold.hold_id}: the campaign is gone")
             state, day = found
-            known = state.channels[hold.channel]
-            # A reservation of a former day is closed, but counts no more: that day's meter is gone.
-            new = state if state.day != hold.day else _put(state, hold.channel, change(known, day, at_s))
+            known = state.channels.get(hold.channel)
+            new = state
+            # One of a former day, or of a channel without a budget, is closed but counts no more: its meter is gone.
+            if known is not None and state.day == hold.day:
+                new = _put(state, hold.channel, change(known, day, at_s))
             if self.store.swap(hold.campaign_id, state, new, (closed,)):
-                if new is not state:
+                if known is not None and new is not state:
                     after = new.channels[hold.channel]
                     self._after_breaker(hold.campaign_id, hold.channel, known, after, day, at_s)
                 return True
@@ -522,6 +628,80 @@ class BudgetPacer:
         while lapsed := self.store.lapsed(campaign_id, at_s):
             for hold in lapsed:
                 self._free(hold, HoldStatus.LAPSED)
+
+    # Reservations that the caller keeps
+
+    def set_aside(self, campaign_id: str, channel: Channel, amount: Decimal) -> tuple[bool, str]:
+        """As `reserve`, for callers that keep their reservations themselves: asked and counted in one step, and nothing
+        but the sum is remembered. It never lapses by itself: `give_back` or `spend_aside` ends it."""
+        name, micros = self._name(channel), to_positive_micros(amount)
+        if self.store.load(campaign_id) is None:
+            return False, f"no budget: {campaign_id} has none"
+
+        def change(state: CampaignState, at_s: float, day: Day) -> tuple[CampaignState, tuple[bool, str]]:
+            known = state.channels.get(name)
+            if known is None:
+                return state, (False, f"no budget: {campaign_id} has none for {name}")
+            if state.stopped:
+                return state, (False, f"emergency stop: {state.stopped}")
+            slot, config = slot_of(day, at_s), self._config_of(campaign_id, name)
+            reason = booking.why_not(known, day, slot, micros, at_s, config)
+            if reason is not None:
+                return state, (False, reason)
+            return _put(state, name, booking.held(known, slot, micros, at_s, config)), (True, GRANTED)
+
+        return self._update(campaign_id, change)
+
+    def give_back(self, campaign_id: str, channel: Channel, amount: Decimal, made_at: datetime) -> None:
+        """Free what `set_aside` counted at `made_at`, as `void` does. What was set aside on another day, or for a
+        channel that has no budget any more, counts no longer: then nothing changes."""
+        name, micros, made_s = self._name(channel), to_positive_micros(amount), _seconds(made_at)
+        if self.store.load(campaign_id) is None:
+            return
+
+        def change(state: CampaignState, at_s: float, day: Day) -> tuple[CampaignState, None]:
+            known = state.channels.get(name)
+            if known is None or not day.start <= made_s < day.end:
+                return state, None
+            # Not more than is held: somebody who gives back twice must not make room for more than the budget.
+            freed = min(micros, known.meter.held)
+            return _put(state, name, booking.freed(known, slot_of(day, made_s), freed, at_s)) if freed else state, None
+
+        self._update(campaign_id, change)
+
+    def spend_aside(self, transaction: SpendTransaction, set_aside: Decimal, made_at: datetime) -> None:
+        """Count as spent what was set aside at `made_at`, as `settle` does: in one step, and the rest is free again.
+        The velocity limit saw it when it was set aside and does not see it twice.
+
+        It counts in the hour in which it was set aside; the transaction's own timestamp is not looked at. What was set
+        aside on another day is recorded for today, as `record_spend` does. Raises UnknownBudget, InvalidAmount.
+        """
+        campaign_id, name = transaction.campaign_id, self._name(transaction.channel)
+        micros, reserved, made_s = to_micros(transaction.amount), to_positive_micros(set_aside), _seconds(made_at)
+        if not 0 <= micros <= reserved:
+            raise InvalidAmount(f"{transaction.amount} of {set_aside} set aside cannot be spent: record the rest apart")
+        outcome = Outcome(
+            transaction.impressions, transaction.clicks, transaction.conversions, float(transaction.revenue)
+        )
+
+        def change(
+            state: CampaignState, at_s: float, day: Day
+        ) -> tuple[CampaignState, tuple[Day, ChannelState, ChannelState] | None]:
+            known = _channel_of(state, campaign_id, name)
+            if not day.start <= made_s < day.end:
+                return state, None
+            slot, config = slot_of(day, made_s), self._config_of(campaign_id, name)
+            held = min(reserved, known.meter.held)
+            new = booking.settled(known, day, slot, micros, held, outcome, at_s, config)
+            return _put(state, name, new), (day, known, new)
+
+        done = self._update(campaign_id, change)
+        if done is None:
+            self.record_spend(transaction._replace(timestamp=None))
+            return
+        day, before, after = done
+        self._learn(campaign_id, name, day, slot_of(day, made_s), micros, outcome)
+        self._after_breaker(campaign_id, name, before, after, day, self._now_s())
 
     # Channels together
 
@@ -544,13 +724,14 @@ class BudgetPacer:
             for name, budget in result.budgets.items():
                 known = channels[name]
                 if budget != known.limits.budget:
-                    channels[name] = known._replace(limits=limits_of(budget, known.plan, day, self.config))
+                    config = self._config_of(campaign_id, name)
+                    channels[name] = known._replace(limits=limits_of(budget, known.plan, day, config))
             return state._replace(channels=channels), result
 
         result = self._update(campaign_id, change)
         self._reallocations[campaign_id] = result
         unit = self._state(campaign_id).unit
-        return {_as_channel(name): from_micros(budget, unit) for name, budget in result.budgets.items()}
+        return {as_channel(name): from_micros(budget, unit) for name, budget in result.budgets.items()}
 
     def propose_reallocation(self, campaign_id: str) -> Reallocation:
         """What `reallocate` would do now, without doing it. Budgets in micros."""
@@ -573,14 +754,16 @@ class BudgetPacer:
         able = all(fact.can_spend for fact in facts.values())
         if able and len(known_demands) == len(facts) > 1:
             return share_by_price(facts, known_demands, state.unit)
-        return reallocate(facts, float(self.config.reallocation_threshold), state.unit)
+        # Channels may have different thresholds; money moves between them, so the most careful one holds for all.
+        thresholds = [self._config_of(campaign_id, name).reallocation_threshold for name in facts]
+        return reallocate(facts, float(max(thresholds, default=0)), state.unit)
 
     def _facts(
         self, campaign_id: str, name: str, known: ChannelState, state: CampaignState, day: Day, at_s: float
     ) -> ChannelFacts:
         sums = self.performance(campaign_id, name)
         returned = sums.revenue or sums.conversions or sums.clicks
-        breaker = breakers.at(known.breaker, at_s, self.config)
+        breaker = breakers.at(known.breaker, at_s, self._config_of(campaign_id, name))
         return ChannelFacts(
             budget=known.limits.budget,
             original=known.original,
@@ -630,12 +813,44 @@ class BudgetPacer:
     def circuit_breaker_state(self, campaign_id: str, channel: Channel) -> CircuitBreakerState:
         """The channel's breaker now; OPEN during an emergency stop."""
         state, known, _, at_s = self._look(campaign_id, channel)
-        return CircuitBreakerState.OPEN if state.stopped else breakers.at(known.breaker, at_s, self.config).state
+        if state.stopped:
+            return CircuitBreakerState.OPEN
+        return breakers.at(known.breaker, at_s, self._config_of(campaign_id, channel)).state
 
     def breaker(self, campaign_id: str, channel: Channel) -> Breaker:
         """The channel's breaker now, with its reason, cooldown and probe."""
         _, known, _, at_s = self._look(campaign_id, channel)
-        return breakers.at(known.breaker, at_s, self.config)
+        return breakers.at(known.breaker, at_s, self._config_of(campaign_id, channel))
+
+    def trip(self, campaign_id: str, channel: Channel, reason: str) -> None:
+        """Open a channel's breaker because something outside has seen what is not normal. One that is open stays as it
+        is; one that probes opens for twice as long. Raises UnknownBudget."""
+        if not reason.strip():
+            raise InvalidConfiguration("opening a breaker needs a reason")
+        name = self._name(channel)
+
+        def change(
+            state: CampaignState, at_s: float, day: Day
+        ) -> tuple[CampaignState, tuple[ChannelState, ChannelState, Day, float]]:
+            known = _channel_of(state, campaign_id, name)
+            now = breakers.at(known.breaker, at_s, self._config_of(campaign_id, name))
+            new = booking.with_breaker(known, breakers.tripped(now, reason, at_s))
+            return (state if new == known else _put(state, name, new)), (known, new, day, at_s)
+
+        before, after, day, at_s = self._update(campaign_id, change)
+        self._after_breaker(campaign_id, name, before, after, day, at_s)
+
+    def close_breaker(self, campaign_id: str, channel: Channel) -> None:
+        """Close a channel's breaker at once: a person's decision, after looking. An emergency stop stays. Raises
+        UnknownBudget."""
+        name = self._name(channel)
+
+        def change(state: CampaignState, _at_s: float, _day: Day) -> tuple[CampaignState, None]:
+            known = _channel_of(state, campaign_id, name)
+            new = known._replace(breaker=breakers.NEW) if state.stopped else booking.with_breaker(known, breakers.NEW)
+            return (state if new == known else _put(state, name, new)), None
+
+        self._update(campaign_id, change)
 
     # What is learned, and advice
 
@@ -717,10 +932,11 @@ class BudgetPacer:
         """A factor for bids and a share of opportunities to take, from pace, hour and returns, with the reasons: for
         callers who do not ask about each opportunity."""
         state, known, day, at_s = self._look(campaign_id, channel)
+        config = self._config_of(campaign_id, channel)
         ratio = pace_ratio(known.meter.spent, known.limits.budget, planned_share(known.plan, day, at_s))
         forecast = self._forecasts(campaign_id, self._name(channel), day)[day.slots[slot_of(day, at_s)].hour]
-        recent, breaker = self.performance(campaign_id, channel), breakers.at(known.breaker, at_s, self.config)
-        return advise_bids(ratio, forecast, recent, breaker.state, state.stopped, self.config)
+        recent, breaker = self.performance(campaign_id, channel), breakers.at(known.breaker, at_s, config)
+        return advise_bids(ratio, forecast, recent, breaker.state, state.stopped, config)
 
     def _steering(self, campaign_id: str, name: str) -> Steering:
         key = (campaign_id, name)
@@ -747,7 +963,11 @@ class BudgetPacer:
         key = (campaign_id, name)
         history = self._histories.get(key)
         if history is None:
-            history = self._histories[key] = History()
+            with self._lock:  # so that `history_of` is asked once
+                history = self._histories.get(key)
+                if history is None:
+                    given = None if self._history_of is None else self._history_of(campaign_id, name)
+                    history = self._histories[key] = History() if given is None else given.copy()
         return history
 
     # Reading and writing state
@@ -786,7 +1006,12 @@ class BudgetPacer:
             if state.day == (ordinal := day.date.toordinal()):
                 return state, day
             channels = {
-                name: booking.opened(known, self._plan(campaign_id, name, known.strategy, day), day, self.config)
+                name: booking.opened(
+                    known,
+                    self._plan(campaign_id, name, known.strategy, day),
+                    day,
+                    self._config_of(campaign_id, name),
+                )
                 for name, known in state.channels.items()
             }
             new = state._replace(channels=channels, day=ordinal)
@@ -829,7 +1054,7 @@ class BudgetPacer:
             raise InvalidConfiguration(
                 f"{channel!r} is no known channel: use ChannelType, or add it with extra_channels=[{str(channel)!r}]"
             )
-        return _as_channel(channel)
+        return as_channel(channel)
 
 
 def _config(settings: Settings) -> PacerConfig:
@@ -852,8 +1077,18 @@ def _seconds(moment: datetime) -> float:
     return moment.astimezone(UTC).timestamp()
 
 
-def _as_channel(name: str) -> Channel:
-    return _CHANNELS.get(name, name)
+def _budget(amount: Decimal) -> int:
+    budget = to_micros(amount)
+    if budget < 0:
+        raise InvalidAmount(f"a daily budget of {amount} is negative")
+    return budget
+
+
+def _channel_of(state: CampaignState, campaign_id: str, name: str) -> ChannelState:
+    known = state.channels.get(name)
+    if known is None:
+        raise UnknownBudget(f"{campaign_id} has no budget for {name}: allocate one first")
+    return known
 
 
 def _put(state: CampaignState, name: str, channel: ChannelState) -> CampaignState:

@@ -127,12 +127,19 @@ def planned_share(plan: Plan, day: Day, at_s: float) -> float:
     return (plan.before[index] + plan.weights[index] * part) / plan.total
 
 
+def slot_amounts(plan: Plan, budget: int, unit: int) -> list[int]:
+    """What each slot gets of `budget` micros: together exactly that; nothing on a day that is never open."""
+    if not plan.total:
+        return [0] * len(plan.weights)
+    return split_money(budget, [Fraction(weight, plan.total) for weight in plan.weights], unit)
+
+
 def hourly_allocations(
     plan: Plan, day: Day, budget: int, unit: int, forecasts: Sequence[Forecast]
 ) -> list[HourlyAllocation]:
     """24 entries whose amounts add up to `budget` micros exactly; all 0 on a day that is never open."""
     shares = [Fraction(weight, plan.total) if plan.total else Fraction(0) for weight in plan.weights]
-    amounts = split_money(budget, shares, unit) if plan.total else [0] * len(shares)
+    amounts = slot_amounts(plan, budget, unit)
     result = []
     for hour in range(24):
         of_hour = [index for index, slot in enumerate(day.slots) if slot.hour == hour]
@@ -146,13 +153,14 @@ def hourly_allocations(
                 predicted_conversion_rate=round(forecast.conversion_rate, 6),
                 predicted_cost_per_click=Decimal(str(round(forecast.cost_per_click, 4))),
                 confidence_score=round(forecast.confidence, 4),
-                reason=_reason_of_hour(day, of_hour, plan),
+                reason=reason_of(day, of_hour, plan),
             )
         )
     return result
 
 
-def _reason_of_hour(day: Day, of_hour: list[int], plan: Plan) -> str:
+def reason_of(day: Day, of_hour: Sequence[int], plan: Plan) -> str:
+    """Why the slots of one hour of the clock get what they get."""
     if not of_hour:
         return "the clocks skip this hour today"
     open_s = sum(day.slots[index].open_s for index in of_hour)

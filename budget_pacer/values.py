@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 
 class ChannelType(StrEnum):
@@ -24,6 +24,12 @@ class ChannelType(StrEnum):
 
 Channel: TypeAlias = ChannelType | str
 """A member of ChannelType, or the name of a channel that was added."""
+_CHANNELS: Final = {str(channel): channel for channel in ChannelType}
+
+
+def as_channel(name: str) -> Channel:
+    """The member of that name, or the name itself."""
+    return _CHANNELS.get(name, name)
 
 
 class PacingStrategy(StrEnum):
@@ -98,6 +104,25 @@ class HourlyAllocation:
     """0.00 with a confidence of 0 means that nothing is known."""
     confidence_score: float
     """0 (no data) to 1: how far the predictions of this entry rest on data of this hour."""
+    reason: str
+    """Why the hour gets this much, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class HourStatus:
+    """How one hour of today stands: plan against actual. A repeated hour comes twice, a skipped one not at all."""
+
+    hour: int
+    """0 to 23, on the campaign's local clock."""
+    starts_at: datetime
+    planned: Decimal
+    """Of today's budget after reallocations; the hours add up to it exactly."""
+    spent: Decimal
+    held: Decimal
+    cap: Decimal
+    """The most that may be spent and held in the hour; 0 when it is closed."""
+    protected: bool
+    """Whether front-load protection lowers the cap."""
     reason: str
     """Why the hour gets this much, in words."""
 

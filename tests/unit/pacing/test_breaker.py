@@ -9,7 +9,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from budget_pacer import AlertType, BudgetPacer, ChannelType, CircuitBreakerState, PacerConfig, SpendTransaction
+from budget_pacer import (
+    AlertType,
+    BudgetPacer,
+    ChannelType,
+    CircuitBreakerState,
+    InvalidConfiguration,
+    PacerConfig,
+    PacingAlert,
+    SpendTransaction,
+    UnknownBudget,
+)
 from budget_pacer import breaker as breakers
 from tests.unit.pacing.clocks import Clock
 
@@ -209,3 +219,50 @@ def test_a_breaker_of_one_channel_leaves_the_others_alone() -> None:
 
     assert pacer.circuit_breaker_state("c", GOOGLE) is OPEN
     assert pacer.can_spend("c", FACEBOOK, Decimal(10))[0]
+
+
+def test_something_outside_opens_it_and_a_person_closes_it() -> None:
+    alerts: list[PacingAlert] = []
+    clock = Clock()
+    pacer = BudgetPacer(clock=clock, alert_callback=alerts.append)
+    pacer.allocate_hourly_budget("c", GOOGLE, Decimal(1000))
+
+    pacer.trip("c", GOOGLE, "clicks cost ten times as much")
+    pacer.trip("c", GOOGLE, "something else")
+
+    assert "clicks cost ten times as much" in pacer.can_spend("c", GOOGLE, Decimal(1))[1]
+    assert [alert.alert_type for alert in alerts] == [AlertType.CIRCUIT_BREAKER_OPEN]
+    pacer.close_breaker("c", GOOGLE)
+    assert pacer.can_spend("c", GOOGLE, Decimal(1)) == (True, "ok")
+    assert pacer.active_alerts("c", GOOGLE) == []
+
+
+def test_what_trips_a_probe_doubles_the_cooldown() -> None:
+    pacer, clock = pacer_at_noon()
+    pacer.trip("c", GOOGLE, "prices")
+    clock.wait(900)
+    pacer.trip("c", GOOGLE, "prices")
+
+    assert pacer.breaker("c", GOOGLE).cooldowns == 2
+
+
+def test_closing_a_breaker_ends_no_emergency_stop() -> None:
+    pacer, _ = pacer_at_noon()
+    pacer.stop("c", "wrong page")
+    pacer.trip("c", GOOGLE, "prices")
+    pacer.close_breaker("c", GOOGLE)
+
+    assert pacer.circuit_breaker_state("c", GOOGLE) is OPEN
+    assert AlertType.CIRCUIT_BREAKER_OPEN in pacer.active_alerts("c", GOOGLE)
+    pacer.clear_emergency_stop("c")
+    assert pacer.circuit_breaker_state("c", GOOGLE) is CLOSED
+
+
+def test_a_breaker_is_opened_with_a_reason_and_only_where_there_is_a_budget() -> None:
+    pacer, _ = pacer_at_noon()
+    with pytest.raises(InvalidConfiguration, match="reason"):
+        pacer.trip("c", GOOGLE, " ")
+    with pytest.raises(UnknownBudget):
+        pacer.trip("c", FACEBOOK, "prices")
+    with pytest.raises(UnknownBudget):
+        pacer.close_breaker("unknown", GOOGLE)
