@@ -11,11 +11,14 @@ from datetime import date, datetime, timedelta
 from typing import IO, TextIO
 from uuid import UUID
 
+from brands.periods import local_date
+from brands.services import LockedBrand, zone
 from budget_system.db import chunks, joined, rehearsal, use_case
 from budget_system.errors import Busy, Refused
+from campaigns import services as campaigns
 from campaigns.models import Campaign
 from enforcement.evaluation import Evaluation
-from enforcement.services import SpendResult, create_brand, create_campaign, post_spend
+from enforcement.services import SpendResult, create_brand, create_campaign, post_and_evaluate
 from spending import metrics
 from spending.groups import added
 from spending.import_records import Underway, check_running
@@ -34,6 +37,7 @@ from spending.models import SpendType
 from spending.reports import formats, plain_csv
 from spending.reports.rows import Metrics
 from spending.services import Outcome, Posted, SpendRow
+from spending.turns import record_turns
 
 BATCH = 5_000
 """Spends a transaction: enough to be fast, few enough that nobody waits long for a brand."""
@@ -209,7 +213,7 @@ class _Posting:
             return list(batch)
         left = []
         for group in batch:
-            found = elsewhere.get((group.target.id, group.day)) if group.target.id else None
+            found = elsewhere.get((group.target.id, group.day, bool(group.channel))) if group.target.id else None
             if found is not None and group.spend_type == SpendType.DAILY:
                 intake.flag(group, found)
                 if not self.options.even_if_typed:
@@ -252,7 +256,7 @@ class _Posting:
         rows = [
             SpendRow(
                 group.target.id, group.cost, group.day, group.spend_type, group.description[:1000], group.spend_key(),
-                group.currency,
+                group.currency, group.channel,
             )
             for group in groups
             if group.target.id
@@ -332,10 +336,25 @@ def _post_batch(
     """Post spends, and keep the metrics of their days, together."""
     if spend_import_id is not None:
         check_running(spend_import_id)
-    with joined():
-        result = post_spend(rows, source=source, actor=actor, now=now, correct=True, spend_import_id=spend_import_id)
-    metrics.keep(figures(result.answers), source, now, spend_import_id)
+    locked, brand_of = campaigns.lock_brands_of([row.campaign_id for row in rows])
+    turned = {turns.brand_id for turns in record_turns(locked.values(), now)}
+    result = post_and_evaluate(
+        rows, locked, brand_of, turned, source=source, actor=actor, now=now, correct=True,
+        spend_import_id=spend_import_id,
+    )  # fmt: skip
+    told = figures(result.answers)
+    # What moved of today's figures: for whoever keeps them by the hour, in this transaction.
+    _moved = metrics.keep(told, source, now, spend_import_id, watched=_todays(told, locked, brand_of, now))
     return result
+
+
+def _todays(
+    figures: DayFigures, locked: Mapping[UUID, LockedBrand], brand_of: Mapping[UUID, UUID], now: datetime
+) -> set[tuple[UUID, date]]:
+    """Of these campaigns' days those that are today where their brand is."""
+    brand_ids = {brand_of[campaign_id] for campaign_id, _ in figures}
+    today = {brand_id: local_date(zone(locked[brand_id].timezone), now) for brand_id in brand_ids}
+    return {(campaign_id, day) for campaign_id, day in figures if today[brand_of[campaign_id]] == day}
 
 
 @use_case

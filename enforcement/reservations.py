@@ -21,7 +21,6 @@ from brands.services import LockedBrand, audit, plain
 from budget_system import money, origin
 from budget_system.db import use_case
 from budget_system.errors import Busy, Conflict, NotFound, Refused
-from budget_system.text import InvalidText, clean_note
 from campaigns import services as campaigns
 from campaigns.holds import Hold, Verdict
 from enforcement.decision import Authorisation, Code, Facts, Scope, as_granted, authorise
@@ -31,7 +30,7 @@ from enforcement.snapshots import Undecidable, gather_one
 from spending import ledger
 from spending.models import Reservation, ReservationStatus
 from spending.reservations import get, resolve
-from spending.services import Source, SpendRow
+from spending.services import Source, SpendRow, clean_channel
 from spending.turns import record_turns
 
 __all__ = ["DEFAULT_TTL", "Answer", "Settlement", "can_spend", "expire_due", "get", "reserve", "settle", "void"]
@@ -40,7 +39,6 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_TTL = timedelta(minutes=10)
 SHORTEST_TTL, LONGEST_TTL = timedelta(seconds=1), timedelta(days=7)
-CHANNEL_LENGTH = 40
 AT_ONCE = 1_000
 """How many reservations of a brand expire in one transaction."""
 
@@ -133,7 +131,7 @@ def reserve(
     The same id with the same campaign, amount and channel is answered with what was granted first, whatever became of
     it since; with another content it is a Conflict.
     """
-    micros, channel = _micros(amount), _clean_channel(channel)
+    micros, channel = _micros(amount), clean_channel(channel)
     _check_ttl(ttl)
     brand = campaigns.lock_brand_of(campaign_id)
     if brand is None:
@@ -181,13 +179,6 @@ def _micros(amount: Decimal) -> int:
     if micros <= 0:
         raise Refused("The amount must be more than 0.", field="amount")
     return micros
-
-
-def _clean_channel(text: str) -> str:
-    try:
-        return clean_note(" ".join(text.split()), what="channel", limit=CHANNEL_LENGTH) if text else ""
-    except InvalidText as error:
-        raise Refused(str(error), field="channel") from error
 
 
 def _check_ttl(ttl: timedelta) -> None:
@@ -271,7 +262,7 @@ def settle(reservation_id: UUID, amount: Decimal, *, actor: str, now: datetime) 
         seen = evaluate_brands(locked, brand_of, turned, cause=Cause.SPEND, actor=actor, now=now, brand_of=brand_of)
         return Settlement(reservation, seen.verdicts.get(reservation.campaign_id), True)
     row = SpendRow(
-        reservation.campaign_id, amount, reservation.day, key=str(reservation.pk),
+        reservation.campaign_id, amount, reservation.day, key=str(reservation.pk), channel=reservation.channel,
         description=f"Reserved for {reservation.channel}" if reservation.channel else "",
     )  # fmt: skip
     result = post_and_evaluate([row], locked, brand_of, turned, source=Source.RESERVATION, actor=actor, now=now)

@@ -47,6 +47,8 @@ class Cause:
     CREATED = "created"
     ARCHIVED = "archived"
     RESET = "forced reset"
+    PACING = "pacing changed"
+    BREAKER = "circuit breaker"
     TIME = "time passed"
     SWEEP = "sweep"
 
@@ -206,13 +208,13 @@ def amend_spend(
     now: datetime,
     expected_version: int | None = None,
 ) -> SpendChange:
-    """Change amount (Decimal), spend_date, spend_type or description of a spend; the former value is kept."""
+    """Change amount (Decimal), spend_date, spend_type, channel or description of a spend; the former value is kept."""
     spend, locked = _lock_spend(spend_id, now, expected_version)
     reason = campaigns.clean_reason(reason)
     before = {field: getattr(spend, field) for field in changes if hasattr(spend, field)}
-    moved = spending.amend(spend, changes, locked[spend.brand_id], reason=reason, actor=actor, now=now)
+    change = spending.amend(spend, changes, locked[spend.brand_id], reason=reason, actor=actor, now=now)
     after = {field: getattr(spend, field) for field in before}
-    return _spend_changed(spend, locked, moved, "amend spend", before, after, reason=reason, actor=actor, now=now)
+    return _spend_changed(spend, locked, change, "amend spend", before, after, reason=reason, actor=actor, now=now)
 
 
 @use_case
@@ -223,9 +225,9 @@ def void_spend(
     spend, locked = _lock_spend(spend_id, now, expected_version)
     reason = campaigns.clean_reason(reason)
     before = {"amount": None if spend.voided_at else spend.amount}
-    moved = spending.void(spend, reason=reason, actor=actor, now=now)
+    change = spending.void(spend, reason=reason, actor=actor, now=now)
     after = {"amount": None}
-    return _spend_changed(spend, locked, moved, "void spend", before, after, reason=reason, actor=actor, now=now)
+    return _spend_changed(spend, locked, change, "void spend", before, after, reason=reason, actor=actor, now=now)
 
 
 @use_case
@@ -236,9 +238,9 @@ def restore_spend(
     spend, locked = _lock_spend(spend_id, now, expected_version)
     reason = campaigns.clean_reason(reason)
     before = {"amount": None if spend.voided_at else spend.amount}
-    moved = spending.restore(spend, reason=reason, actor=actor, now=now)
+    change = spending.restore(spend, reason=reason, actor=actor, now=now)
     after = {"amount": spend.amount}
-    return _spend_changed(spend, locked, moved, "restore spend", before, after, reason=reason, actor=actor, now=now)
+    return _spend_changed(spend, locked, change, "restore spend", before, after, reason=reason, actor=actor, now=now)
 
 
 def _lock_spend(spend_id: UUID, now: datetime, expected_version: int | None) -> tuple[Spend, dict[UUID, LockedBrand]]:
@@ -252,7 +254,7 @@ def _lock_spend(spend_id: UUID, now: datetime, expected_version: int | None) -> 
 def _spend_changed(
     spend: Spend,
     locked: Mapping[UUID, LockedBrand],
-    moved: list[ledger.PeriodAfter],
+    change: spending.Change,
     action: str,
     before: Mapping[str, object],
     after: Mapping[str, object],
@@ -269,7 +271,7 @@ def _spend_changed(
             after={field: plain(value, currency) for field, value in after.items()},
         )  # fmt: skip
     result = evaluate_brands(
-        locked, [spend.campaign_id], _crossed(moved), cause=Cause.CORRECTION, actor=actor, now=now,
+        locked, [spend.campaign_id], _crossed(change.periods), cause=Cause.CORRECTION, actor=actor, now=now,
         brand_of={spend.campaign_id: spend.brand_id},
     )  # fmt: skip
     return SpendChange(spend, result.verdicts.get(spend.campaign_id))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django import forms
@@ -41,7 +41,14 @@ from spending.models import (
 )
 from spending.services import Outcome, Source, SpendRow
 
-INPUTS = ("amount", "spend_date", "spend_type", "description")
+if TYPE_CHECKING:  # as in budget_system.admin.ui
+
+    class TextFilter(admin.SimpleListFilter): ...
+
+else:
+    from unfold.contrib.filters.admin import TextFilter
+
+INPUTS = ("amount", "spend_date", "spend_type", "channel", "description")
 SOURCES = {
     Source.API: "API", Source.RESERVATION: "Settled reservation", Source.ADMIN: "Typed in here",
     Source.COMMAND: "Command line", Source.DEMO: "Sample data",
@@ -85,6 +92,17 @@ class VoidedFilter(DropdownFilter):
                 return queryset
 
 
+class ChannelFilter(TextFilter):
+    """What was typed: to list the channels of all spends would read the whole ledger."""
+
+    title = "channel"
+    parameter_name = "channel"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Spend]) -> QuerySet[Spend]:
+        channel = " ".join((self.value() or "").split())
+        return queryset.filter(channel__iexact=channel) if channel else queryset
+
+
 class SpendForm(UseCaseForm):
     """On adding, `client_key` is made with the form, so that a form sent twice is recorded once."""
 
@@ -117,12 +135,14 @@ class SpendForm(UseCaseForm):
 class SpendAdmin(ActionsAdmin):
     form = SpendForm
     inputs = INPUTS
-    list_display = ("day", "campaign_name", "brand_name", "sum", "spend_type", "came_from", "described", "state")
+    list_display = (
+        "day", "campaign_name", "brand_name", "channel_name", "sum", "spend_type", "came_from", "described", "state",
+    )  # fmt: skip
     list_display_links = ("day",)
     list_select_related = ("campaign", "brand")
     list_filter = (
         ("brand", AutocompleteSelectFilter), ("spend_date", RangeDateFilter), ("spend_type", ChoicesDropdownFilter),
-        SourceFilter, VoidedFilter,
+        ChannelFilter, SourceFilter, VoidedFilter,
     )  # fmt: skip
     essentials = ("action_checkbox", "day", "campaign_name", "brand_name", "sum", "state")
     search_fields = ("description", "key", "campaign__name")
@@ -196,6 +216,10 @@ class SpendAdmin(ActionsAdmin):
     def brand_name(self, spend: Spend) -> SafeString:
         return show.link_to(spend.brand, "brands_brand", spend.brand_id)
 
+    @admin.display(description="channel")
+    def channel_name(self, spend: Spend) -> object:
+        return spend.channel or show.nothing("the campaign's own")
+
     @admin.display(description="amount")
     def sum(self, spend: Spend) -> SafeString:
         text = show.amount(spend.amount, spend.brand.currency)
@@ -225,6 +249,7 @@ class SpendAdmin(ActionsAdmin):
                 show.right(show.amount(revision.amount, currency)),
                 revision.spend_date,
                 revision.get_spend_type_display(),
+                revision.channel or show.nothing(),
                 revision.description or show.nothing(),
                 _import_link(revision.spend_import_id),
                 f"{show.moment(revision.replaced_at, zone)} by {revision.replaced_by}",
@@ -232,14 +257,14 @@ class SpendAdmin(ActionsAdmin):
             )
             for revision in obj.revisions.order_by("-version")[:50]
         ]
-        headers = ["Version", "Amount", "Date", "Type", "Description", "Import", "Replaced", "Why"]
+        headers = ["Version", "Amount", "Date", "Type", "Channel", "Description", "Import", "Replaced", "Why"]
         return [Panel("Former values", show.table(headers, rows, "None: it is as it was recorded."))]
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Spend:
         cleaned, campaign = form.cleaned_data, form.cleaned_data["campaign"]
         row = SpendRow(
             campaign.pk, cleaned["amount"], cleaned["spend_date"], cleaned["spend_type"], cleaned["description"],
-            key=cleaned["client_key"],
+            key=cleaned["client_key"], channel=cleaned["channel"],
         )  # fmt: skip
         result = services.post_spend([row], source=Source.ADMIN, actor=actor_of(request), now=now)
         answer = result.answers[0]
@@ -462,8 +487,8 @@ class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
             None,
             {
                 "fields": (
-                    "when", "campaign_name", "version", "was", "day", "spend_type", "description", "spend_link",
-                    "replaced_by", "reason",
+                    "when", "campaign_name", "version", "was", "day", "spend_type", "channel", "description",
+                    "spend_link", "replaced_by", "reason",
                 )
             },
         ),

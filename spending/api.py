@@ -50,6 +50,9 @@ class SpendSerializer(Strict):
         required=False,
         help_text="DAILY counts in its day and month, MONTHLY in its month only; an ADJUSTMENT may be negative.",
     )
+    channel = text(
+        required=False, help_text="Where on its platforms it was spent, such as search. Empty: the campaign's own."
+    )
     description = text(required=False, help_text="An adjustment needs one: the reason.")
     key = serializers.CharField(
         required=False,
@@ -104,6 +107,7 @@ class SpendFilters(Filters):
     date_from = filters.DateFilter("spend_date", lookup_expr="gte")
     date_to = filters.DateFilter("spend_date", lookup_expr="lte")
     spend_type = filters.ChoiceFilter(choices=SpendType.choices)
+    channel = filters.CharFilter()
     source = filters.CharFilter()
     key = filters.CharFilter()
     spend_import = filters.UUIDFilter("spend_import_id")
@@ -207,6 +211,7 @@ class SpendViewSet(Changeable):
                 values.get("description", ""),
                 values.get("key"),
                 _currency(values),
+                values.get("channel", ""),
             )
             for values in spends
         ]

@@ -30,8 +30,8 @@ class CampaignTarget:
     stated_id: str = ""
     """The rows' platform id, where the campaign has none and was found by its name."""
     days: "dict[date, Group]" = field(default_factory=dict)
-    others: "dict[tuple[date, str, str, str | None], Group]" = field(default_factory=dict)
-    """Groups that are not plainly a day's spend in the brand's currency: by day, type, currency, key."""
+    others: "dict[tuple[date, str, str, str | None, str], Group]" = field(default_factory=dict)
+    """Groups that are not plainly a day's spend in the brand's currency: by day, type, currency, key, channel."""
     spoiled: dict[date, int] = field(default_factory=dict)
     """Days of which a line is rejected, and that line."""
 
@@ -50,11 +50,18 @@ class Group:
     """The lines that make one spend. Made by the hundred thousand, hence by hand."""
 
     __slots__ = (
-        "cost", "currency", "day", "description", "key", "line", "metrics", "more", "print", "spend_type", "target",
+        "channel", "cost", "currency", "day", "description", "key", "line", "metrics", "more", "print", "spend_type",
+        "target",
     )  # fmt: skip
 
     def __init__(
-        self, target: CampaignTarget, row: ReportRow, fingerprint: int, spend_type: str, currency: str
+        self,
+        target: CampaignTarget,
+        row: ReportRow,
+        fingerprint: int,
+        spend_type: str,
+        currency: str,
+        channel: str = "",
     ) -> None:
         self.target = target
         self.day = row.day
@@ -65,6 +72,7 @@ class Group:
         """The lines after the first, by what their cells hash to."""
         self.spend_type = spend_type
         self.currency = currency
+        self.channel = channel
         self.key = row.key
         self.description = row.description
         self.metrics = row.metrics
@@ -96,7 +104,9 @@ class Group:
         if self.key is not None:
             return self.key
         key = f"{self.target.key_prefix}|{self.day}"
-        return key if self.spend_type == SpendType.DAILY else f"{key}|{self.spend_type}"
+        if self.spend_type != SpendType.DAILY:
+            key = f"{key}|{self.spend_type}"
+        return f"{key}/{self.channel}" if self.channel else key
 
 
 def added(some: Metrics | None, more: Metrics) -> Metrics:

@@ -45,6 +45,7 @@ _COLUMNS = {
     "campaign_name": "Column of the campaign's name",
     "currency": "Column of the currency",
     "account": "Column of the brand or account",
+    "channel": "Column of the channel",
 }
 _READING = ("day_format", "amount_format", "delimiter", "encoding")
 

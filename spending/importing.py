@@ -3,8 +3,9 @@
 Reading and accounting only. `enforcement.importing` posts what is gathered here, because posting evaluates campaigns.
 
 A campaign's day is taken as a whole: the lines that repeat it (device, network, ad set) are added up into one spend,
-whose key is the campaign and the day, so that the same report again changes nothing and a newer one corrects. If one
-of these lines cannot be read, none of them is taken: a part of a day would later be mistaken for the whole.
+whose key is the campaign and the day, so that the same report again changes nothing and a newer one corrects. Where a
+plain table names channels, that is one spend a channel. If one of these lines cannot be read, none of them is taken: a
+part of a day would later be mistaken for the whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from uuid import UUID
 from django.db import connection
 
 from budget_system.db import fetch, is_postgres, param, read_date, read_uuid
+from budget_system.errors import Refused
 from spending.groups import BrandTarget, CampaignTarget, Group
 from spending.import_options import ImportOptions, UnreadableFile
 from spending.import_report import KEPT, ImportReport, Noted, StateFlip, Unknown
@@ -27,7 +29,7 @@ from spending.reports.rejects import RejectWriter
 from spending.reports.rows import Reject, ReportRow, Tally
 from spending.reports.shapes import Format
 from spending.reports.table import TOTAL
-from spending.services import Outcome
+from spending.services import Outcome, clean_channel
 
 MAX_LINES = 500_000
 """More lines than this take more memory than a worker has; such a file is to be split."""
@@ -138,8 +140,16 @@ class Intake:
             self._reject(row.line, "a negative cost is an ADJUSTMENT: say so in a type column, with a reason", row.raw)
             target.spoiled.setdefault(row.day, row.line)
             return
+        channel = row.channel
+        if channel:
+            try:
+                channel = clean_channel(channel)
+            except Refused as error:
+                self._reject(row.line, error.message, row.raw)
+                target.spoiled.setdefault(row.day, row.line)
+                return
         fingerprint = hash(tuple(row.raw))
-        if spend_type == SpendType.DAILY and row.key is None and currency == brand.currency:
+        if spend_type == SpendType.DAILY and row.key is None and currency == brand.currency and not channel:
             group = target.days.get(row.day)
             if group is None:
                 target.days[row.day] = Group(target, row, fingerprint, spend_type, currency)
@@ -147,10 +157,10 @@ class Intake:
         else:
             if currency != brand.currency:
                 self._keep_raw(row.line, row.raw)
-            place = (row.day, spend_type, currency, row.key)
+            place = (row.day, spend_type, currency, row.key, channel)
             group = target.others.get(place)
             if group is None:
-                self._open(place, Group(target, row, fingerprint, spend_type, currency), row)
+                self._open(place, Group(target, row, fingerprint, spend_type, currency, channel), row)
                 return
         if (twin := group.twin(fingerprint)) is not None:
             self._duplicate(row.line, f"the same as line {twin}")
@@ -171,8 +181,8 @@ class Intake:
         unknown.rows += 1
         unknown.sums[currency] = unknown.sums.get(currency, _ZERO) + row.cost
 
-    def _open(self, place: tuple[date, str, str, str | None], group: Group, row: ReportRow) -> None:
-        """A new group, unless its key was used above for another campaign or day."""
+    def _open(self, place: tuple[date, str, str, str | None, str], group: Group, row: ReportRow) -> None:
+        """A new group, unless its key was used above for another campaign, day or channel."""
         if row.key is not None:
             first = self._keys.setdefault(row.key, group)
             if first is not group:
@@ -283,15 +293,26 @@ class Intake:
 
     # -- What stands in the ledger already
 
-    def spend_from_elsewhere(self, groups: Sequence[Group]) -> dict[tuple[UUID, date], str]:
-        """For which of these campaigns' days there is spend that this import would not replace, in words."""
-        found: dict[tuple[UUID, date], str] = {}
+    def spend_from_elsewhere(self, groups: Sequence[Group]) -> dict[tuple[UUID, date, bool], str]:
+        """For which of these campaigns' days there is spend that this import would not replace, in words: for groups
+        that name their channel (True) and for those that do not."""
+        found: dict[tuple[UUID, date, bool], str] = {}
         prefixes = {target.key_prefix for target in self._matcher.targets()}
         by_key = self.report.columns.key is not None
-        for campaign_id, day, source, key in _other_spend(groups, self.options.spend_source):
-            if source == self.options.spend_source and (by_key or (key or "")[:-11] in prefixes):
-                continue
-            found[campaign_id, day] = _standing(source)
+        by_channel = self.report.columns.channel is not None
+        targets = {group.target for group in groups} if by_channel else ()
+        own = {group.spend_key() for target in targets for group in target.groups()}
+        for campaign_id, day, source, key in _other_spend(groups, self.options.spend_source, own_too=by_channel):
+            if source == self.options.spend_source:
+                if by_key or key in own:
+                    continue
+                if (key or "")[:-11] in prefixes:
+                    found[campaign_id, day, True] = _split_otherwise("without its channels")
+                    continue
+                if (key or "").partition(f"|{day}/")[0] in prefixes:
+                    found[campaign_id, day, False] = _split_otherwise("by channel")
+                    continue
+            found[campaign_id, day, True] = found[campaign_id, day, False] = _standing(source)
         return found
 
     def replaces(self, groups: Sequence[Group]) -> set[int]:
@@ -318,8 +339,11 @@ def _agree_without(tally: Tally, summed: Sequence[ReportRow]) -> bool | None:
     return spent in claims if claims else True
 
 
-def _other_spend(groups: Sequence[Group], source: str) -> Iterator[tuple[UUID, date, str, str | None]]:
-    """The daily spends of these campaigns, within the days of these groups, that do not have the groups' own keys."""
+def _other_spend(
+    groups: Sequence[Group], source: str, *, own_too: bool
+) -> Iterator[tuple[UUID, date, str, str | None]]:
+    """The daily spends of these campaigns, within the days of these groups; those that have the key of a campaign and
+    its day only if `own_too`."""
     daily = [group for group in groups if group.spend_type == SpendType.DAILY and group.target.id]
     if not daily:
         return
@@ -328,13 +352,14 @@ def _other_spend(groups: Sequence[Group], source: str) -> Iterator[tuple[UUID, d
     own_key = "replace(campaign_id::text, '-', '') || '|' || spend_date::text"
     if not is_postgres():
         own_key = "campaign_id || '|' || spend_date"
+    but_own = "" if own_too else f"AND (source <> %s OR key IS NULL OR key <> {own_key})"
     marks = ",".join(["%s"] * len(campaign_ids))
     sql = f"""
         SELECT campaign_id, spend_date, source, key FROM spending_spend
         WHERE campaign_id IN ({marks}) AND spend_date BETWEEN %s AND %s AND spend_type = 'DAILY' AND voided_at IS NULL
-            AND (source <> %s OR key IS NULL OR key <> {own_key})
+            {but_own}
     """  # noqa: S608 - only placeholders
-    params = [*map(param, campaign_ids), param(min(days)), param(max(days)), source]
+    params = [*map(param, campaign_ids), param(min(days)), param(max(days)), *([] if own_too else [source])]
     with connection.cursor() as cursor:
         for campaign_id, day, other, key in fetch(cursor, sql, params):
             yield read_uuid(campaign_id), read_date(day) or min(days), other, key
@@ -343,6 +368,10 @@ def _other_spend(groups: Sequence[Group], source: str) -> Iterator[tuple[UUID, d
 def _standing(source: str) -> str:
     how = f"imported from “{source.removeprefix('import:')}”" if source.startswith("import:") else f"by {source}"
     return f"spend of this campaign and day is recorded already ({how}); take it as well with --even-if-typed"
+
+
+def _split_otherwise(how: str) -> str:
+    return f"this campaign and day is imported already, {how}: undo that first, or take both with --even-if-typed"
 
 
 __all__ = [

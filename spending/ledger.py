@@ -31,6 +31,7 @@ class Entry(NamedTuple):
     amount: int
     spend_date: date
     spend_type: str
+    channel: str
     description: str
     source: str
     key: str | None
@@ -61,8 +62,8 @@ class PeriodAfter(NamedTuple):
 
 
 _TYPES = (
-    "uuid", "uuid", "uuid", "bigint", "date", "text", "text", "text", "text", "text", "timestamptz", "text", "text",
-    "uuid",
+    "uuid", "uuid", "uuid", "bigint", "date", "text", "text", "text", "text", "text", "text", "timestamptz", "text",
+    "text", "uuid",
 )  # fmt: skip
 """The types of an Entry's columns."""
 
@@ -94,18 +95,29 @@ def _ids_there(ids: Sequence[UUID]) -> set[UUID]:
     return {read_uuid(row[0]) for row in rows}
 
 
+class Moved(NamedTuple):
+    """What a spend moves totals by when it begins (plus) or ceases (minus) to count; `amount` is in micros."""
+
+    brand_id: UUID
+    campaign_id: UUID
+    amount: int
+    spend_date: date
+    spend_type: str
+    channel: str
+
+
 Move = tuple[PeriodKey, int]
 """A period and how much its total moves by."""
 
 
-def add_up(spends: Iterable[tuple[UUID, UUID, int, date, str]]) -> list[Move]:
-    """How much each period's total moves by these (brand, campaign, amount, date, type); each period once.
+def add_up(moved: Iterable[Moved]) -> list[Move]:
+    """How much each period's total moves by these, whatever their channel; each period once.
 
     A spend counts in its day (not if monthly) and its month, of its campaign and its brand, and in the campaign's
     lifetime.
     """
     campaigns: dict[UUID, tuple[UUID, dict[tuple[date, str], int]]] = {}
-    for brand_id, campaign_id, amount, spend_date, spend_type in spends:
+    for brand_id, campaign_id, amount, spend_date, spend_type, _ in moved:
         found = campaigns.get(campaign_id)
         days = found[1] if found else campaigns.setdefault(campaign_id, (brand_id, {}))[1]
         day = (spend_date, spend_type)

@@ -1,8 +1,9 @@
 """What platforms report beside the cost of a campaign's day. The caller has locked the brands. No transactions here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -10,6 +11,7 @@ from django.db import connection
 from budget_system import money
 from budget_system.db import chunks, is_postgres, param, rows_sql
 from budget_system.ids import new_id
+from spending.models import DayMetrics
 from spending.reports.rows import Metrics
 
 _TYPES = ("uuid", "uuid", "date", "text", "bigint", "bigint", "bigint", "bigint", "uuid", "timestamptz")
@@ -20,11 +22,32 @@ DayFigures = Mapping[tuple[UUID, date], Metrics]
 """By campaign and day."""
 
 
-def keep(figures: DayFigures, source: str, now: datetime, spend_import_id: UUID | None = None) -> None:
+class MetricsMoved(NamedTuple):
+    """By how much the figures of a campaign's day moved; conversions and revenue in micros."""
+
+    campaign_id: UUID
+    day: date
+    impressions: int
+    clicks: int
+    conversions: int
+    revenue: int
+
+
+def keep(
+    figures: DayFigures,
+    source: str,
+    now: datetime,
+    spend_import_id: UUID | None = None,
+    *,
+    watched: Set[tuple[UUID, date]] = frozenset(),
+) -> list[MetricsMoved]:
     """Keep what was reported; the same day from the same source again corrects.
 
     A figure that is not reported now leaves the one that was: a report without the column says nothing about it.
+    Gives what moved on the `watched` days of campaigns, against what the same source had said before.
     """
+    told_of_watched = {place: told for place, told in figures.items() if place in watched} if watched else {}
+    moved = _moved(told_of_watched, source) if told_of_watched else []
     rows = [
         (
             new_id(), campaign_id, day, source, _count(told.impressions), _count(told.clicks),
@@ -48,6 +71,33 @@ def keep(figures: DayFigures, source: str, now: datetime, spend_import_id: UUID 
                 """,  # noqa: S608 - only placeholders
                 params,
             )
+    return moved
+
+
+def _moved(figures: DayFigures, source: str) -> list[MetricsMoved]:
+    """What keeping these will move. The rows are their brands', which are locked: nobody else writes them meanwhile."""
+    kept = _kept(figures, source)
+    moved = []
+    for place, told in figures.items():
+        latest = (_count(told.impressions), _count(told.clicks), _micros(told.conversions), _micros(told.revenue))
+        before = kept.get(place, (None,) * len(_FIGURES))
+        steps = [0 if new is None else new - (old or 0) for new, old in zip(latest, before, strict=True)]
+        if any(steps):
+            moved.append(MetricsMoved(*place, *steps))
+    return moved
+
+
+def _kept(places: Iterable[tuple[UUID, date]], source: str) -> dict[tuple[UUID, date], tuple[int | None, ...]]:
+    found: dict[tuple[UUID, date], tuple[int | None, ...]] = {}
+    for some in chunks(list(places), 10_000 if is_postgres() else 500):
+        rows = DayMetrics.objects.filter(
+            campaign__in={campaign_id for campaign_id, _ in some}, day__in={day for _, day in some}, source=source
+        )
+        for campaign_id, day, impressions, clicks, conversions, revenue in rows.order_by().values_list(
+            "campaign_id", "day", *_FIGURES
+        ):
+            found[campaign_id, day] = (impressions, clicks, _micros(conversions), _micros(revenue))
+    return found
 
 
 def _differs(name: str) -> str:

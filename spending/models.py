@@ -9,6 +9,8 @@ from budget_system.fields import CountField, MoneyField
 from budget_system.ids import new_id
 from campaigns.models import Campaign
 
+CHANNEL_LENGTH = 40
+
 
 class SpendType(models.TextChoices):
     DAILY = "DAILY", "Daily"
@@ -113,6 +115,13 @@ class Spend(models.Model):
         default=SpendType.DAILY,
         help_text="Daily counts in its day and month; monthly in its month only; an adjustment may be negative.",
     )
+    channel = models.CharField(
+        max_length=CHANNEL_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where on its platforms it was spent, e.g. search. Empty: the campaign's own channel.",
+    )
     description = models.TextField(blank=True, default="")
     source = models.CharField(max_length=60)
     key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - no key is not an empty key: it repeats
@@ -162,6 +171,7 @@ class SpendRevision(models.Model):
     amount = MoneyField()
     spend_date = models.DateField()
     spend_type = models.CharField(max_length=10, choices=SpendType.choices)
+    channel = models.CharField(max_length=CHANNEL_LENGTH, blank=True, default="", db_default="")
     description = models.TextField(blank=True, default="")
     spend_import = models.ForeignKey(
         SpendImport, models.PROTECT, null=True, related_name="+", db_constraint=False, verbose_name="import"
@@ -273,7 +283,7 @@ class Reservation(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)
     brand = models.ForeignKey(Brand, models.PROTECT, related_name="reservations", db_index=False)
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="reservations", db_index=False)
-    channel = models.CharField(max_length=40, blank=True, default="")
+    channel = models.CharField(max_length=CHANNEL_LENGTH, blank=True, default="")
     amount = MoneyField()
     day = models.DateField(help_text="The brand's local day on which it was set aside, and is spent.")
     status = models.CharField(

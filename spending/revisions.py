@@ -1,25 +1,23 @@
 """Changing spends in bulk while keeping every former value: in as few statements as inserting them takes."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
-from uuid import UUID
+from datetime import datetime
 
 from django.db import connection
 
 from budget_system import money
 from budget_system.db import chunks, is_postgres, rows_sql
+from spending.ledger import Moved
 from spending.models import Spend, SpendRevision
-
-Moved = tuple[UUID, UUID, int, date, str]
-"""What a total moves by: brand, campaign, micros, date, type."""
 
 
 def revise(spend: Spend, *, actor: str, reason: str, now: datetime) -> SpendRevision:
     """The present value, to be kept as a former one; the spend goes on as the next version."""
     revision = SpendRevision(
         spend_id=spend.pk, version=spend.version, amount=spend.amount, spend_date=spend.spend_date,
-        spend_type=spend.spend_type, description=spend.description, voided_at=spend.voided_at,
-        spend_import_id=spend.spend_import_id, replaced_at=now, replaced_by=actor, reason=reason,
+        spend_type=spend.spend_type, channel=spend.channel, description=spend.description,
+        voided_at=spend.voided_at, spend_import_id=spend.spend_import_id, replaced_at=now, replaced_by=actor,
+        reason=reason,
     )  # fmt: skip
     spend.version += 1
     return revision
@@ -28,12 +26,12 @@ def revise(spend: Spend, *, actor: str, reason: str, now: datetime) -> SpendRevi
 def moved_by(spend: Spend, sign: int) -> Moved:
     """What totals move by when this spend begins (1) or ceases (-1) to count."""
     amount = sign * money.to_micros(spend.amount)
-    return (spend.brand_id, spend.campaign_id, amount, spend.spend_date, spend.spend_type)
+    return Moved(spend.brand_id, spend.campaign_id, amount, spend.spend_date, spend.spend_type, spend.channel)
 
 
 _VALUES = {
-    "amount": "bigint", "spend_date": "date", "spend_type": "text", "description": "text", "voided_at": "timestamptz",
-    "spend_import_id": "uuid", "version": "bigint",
+    "amount": "bigint", "spend_date": "date", "spend_type": "text", "channel": "text", "description": "text",
+    "voided_at": "timestamptz", "spend_import_id": "uuid", "version": "bigint",
 }  # fmt: skip
 """What a change may change, and the types of these columns."""
 _KEPT = {
@@ -64,6 +62,6 @@ def save(spends: Sequence[Spend], revisions: Sequence[SpendRevision]) -> None:
 
 def _values(stands: Spend | SpendRevision) -> tuple[object, ...]:
     return (
-        money.to_micros(stands.amount), stands.spend_date, stands.spend_type, stands.description, stands.voided_at,
-        stands.spend_import_id, stands.version,
+        money.to_micros(stands.amount), stands.spend_date, stands.spend_type, stands.channel, stands.description,
+        stands.voided_at, stands.spend_import_id, stands.version,
     )  # fmt: skip

@@ -24,8 +24,9 @@ from budget_system.ids import new_id
 from budget_system.text import InvalidText, clean_note, required_note
 from campaigns.services import clean_day
 from spending import ledger
-from spending.models import Spend, SpendRevision, SpendType
-from spending.revisions import Moved, moved_by, revise, save
+from spending.ledger import Moved
+from spending.models import CHANNEL_LENGTH, Spend, SpendRevision, SpendType
+from spending.revisions import moved_by, revise, save
 
 FUTURE_DAYS = 1
 """An ad account's zone may be ahead of the brand's; a later date is a typing error."""
@@ -42,7 +43,8 @@ class Source(StrEnum):
 
 
 class SpendRow(NamedTuple):
-    """A spend as an interface hands it in. `currency`, where known, must be the brand's."""
+    """A spend as an interface hands it in. `currency`, where known, must be the brand's. Without a `channel` it is
+    the campaign's own."""
 
     campaign_id: UUID
     amount: Decimal
@@ -51,6 +53,7 @@ class SpendRow(NamedTuple):
     description: str = ""
     key: str | None = None
     currency: str | None = None
+    channel: str = ""
 
 
 class Outcome(StrEnum):
@@ -72,10 +75,11 @@ class Posted(NamedTuple):
 
 @dataclass
 class Posting:
-    """The result of posting: an answer a row, and how the totals stand after it."""
+    """The result of posting: an answer a row, how the totals stand after it, and what moved them."""
 
     answers: list[Posted]
     periods: list[ledger.PeriodAfter] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
 
 
 def post(
@@ -111,19 +115,23 @@ def post(
             keys.add(key)
         fresh.append((index, entry))
 
-    moved = []
+    moved: list[Moved] = []
     inserted = ledger.insert([entry for _, entry in fresh])
     for (index, entry), is_new in zip(fresh, inserted, strict=True):
         if is_new:
             answers[index] = Posted(Outcome.RECORDED, entry.id, entry=entry)
-            moved.append((entry.brand_id, entry.campaign_id, entry.amount, entry.spend_date, entry.spend_type))
+            moved.append(
+                Moved(
+                    entry.brand_id, entry.campaign_id, entry.amount, entry.spend_date, entry.spend_type, entry.channel
+                )
+            )  # fmt: skip
         else:
             known.append((index, entry))
     if known:
         known.sort(key=lambda pair: pair[0])
         moved += _answer_known(known, answers, source, correct=correct, actor=actor, now=now)
     periods = ledger.move_totals(ledger.add_up(moved)) if moved else []
-    return Posting([answer for answer in answers if answer is not None], periods)
+    return Posting([answer for answer in answers if answer is not None], periods, moved)
 
 
 def _entry(
@@ -151,13 +159,16 @@ def _entry(
     amount = _amount(row.amount, row.spend_type, zero_allowed=zero_allowed)
     if source != Source.RESERVATION:  # its day was read from the brand's calendar; the brand may have moved since
         _check_date(row.spend_date, brand, now)
+    channel = clean_channel(row.channel)
     description = _description(row.description, row.spend_type)
     key = _key(row.key)
     content = f"{row.campaign_id}|{amount}|{row.spend_date}|{row.spend_type}|{description}"
+    if channel:  # what was recorded before there were channels must stay a replay of itself
+        content = f"{channel}|{content}"
     fingerprint = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
     return ledger.Entry(
-        new_id(), brand_id, row.campaign_id, amount, row.spend_date, row.spend_type, description, source, key,
-        fingerprint, now, actor, origin.current(), spend_import_id,
+        new_id(), brand_id, row.campaign_id, amount, row.spend_date, row.spend_type, channel, description, source,
+        key, fingerprint, now, actor, origin.current(), spend_import_id,
     )  # fmt: skip
 
 
@@ -198,6 +209,14 @@ def _last_day(timezone: str, now: datetime) -> date:
     return local_date(zone(timezone), now) + timedelta(days=FUTURE_DAYS)
 
 
+def clean_channel(text: str) -> str:
+    """A channel as it is kept: of a spend, a reservation, a line of a report. Raises Refused naming the field."""
+    try:
+        return clean_note(" ".join(text.split()), what="channel", limit=CHANNEL_LENGTH) if text else ""
+    except InvalidText as error:
+        raise Refused(str(error), field="channel") from error
+
+
 def _description(text: str, spend_type: str) -> str:
     try:
         if spend_type == SpendType.ADJUSTMENT:
@@ -225,6 +244,7 @@ class _Standing(NamedTuple):
     amount: Decimal
     spend_date: date
     spend_type: str
+    channel: str
     voided_at: datetime | None
     version: int
     spend_import_id: UUID | None
@@ -270,7 +290,8 @@ def _answer_known(
             again = spend.voided_at is not None
             reason = "Imported again." if again else "The source reported another value."
             revisions.append(revise(spend, actor=actor, reason=reason, now=now))
-            before, after = _replace(spend, money.from_micros(entry.amount), entry.spend_date, entry.spend_type)
+            amount = money.from_micros(entry.amount)
+            before, after = _replace(spend, amount, entry.spend_date, entry.spend_type, entry.channel)
             moved += [after] if again else [before, after]
             spend.voided_at = None
             spend.description = entry.description
@@ -316,10 +337,18 @@ def _same(stands: Spend | _Standing, entry: ledger.Entry, *, correct: bool) -> b
         and money.to_micros(stands.amount) == entry.amount
         and stands.spend_date == entry.spend_date
         and stands.spend_type == entry.spend_type
+        and stands.channel == entry.channel
     )
 
 
 # --- Changing what was posted ----------------------------------------------------------------------------------------
+
+
+class Change(NamedTuple):
+    """What changing a spend came to: how the totals stand after it, and what moved them."""
+
+    periods: list[ledger.PeriodAfter]
+    moved: list[Moved]
 
 
 def get(spend_id: UUID) -> Spend:
@@ -331,11 +360,11 @@ def get(spend_id: UUID) -> Spend:
 
 def amend(
     spend: Spend, changes: Mapping[str, object], brand: LockedBrand, *, reason: str, actor: str, now: datetime
-) -> list[ledger.PeriodAfter]:
-    """Replace amount, date, type or description; keep the former value; move the totals by the difference."""
+) -> Change:
+    """Replace amount, date, type, channel or description; keep the former value; move the totals by the difference."""
     if spend.voided_at is not None:
         raise Conflict("This spend is voided. Post a new one instead.")
-    if unknown := set(changes) - {"amount", "spend_date", "spend_type", "description"}:
+    if unknown := set(changes) - {"amount", "spend_date", "spend_type", "channel", "description"}:
         raise Refused(f"A spend has nothing called {', '.join(sorted(unknown))} to change.", field=min(unknown))
     spend_type = str(changes.get("spend_type", spend.spend_type))
     amount = changes.get("amount", spend.amount)
@@ -346,40 +375,46 @@ def amend(
         raise Refused("A spend needs a date.", field="spend_date")
     _amount(amount, spend_type, zero_allowed=False)
     _check_date(day, brand, now)
+    channel = clean_channel(str(changes.get("channel", spend.channel)))
     description = _description(str(changes.get("description", spend.description)), spend_type)
-    if (amount, day, spend_type, description) == (spend.amount, spend.spend_date, spend.spend_type, spend.description):
-        return []
+    stands = (spend.amount, spend.spend_date, spend.spend_type, spend.channel, spend.description)
+    if (amount, day, spend_type, channel, description) == stands:
+        return Change([], [])
     revision = revise(spend, actor=actor, reason=reason, now=now)
-    moved = _replace(spend, amount, day, spend_type)
+    moved = _replace(spend, amount, day, spend_type, channel)
     spend.description = description
     spend.spend_import = None
     save([spend], [revision])
-    return ledger.move_totals(ledger.add_up(moved))
+    return _moved(moved)
 
 
-def void(spend: Spend, *, reason: str, actor: str, now: datetime) -> list[ledger.PeriodAfter]:
+def void(spend: Spend, *, reason: str, actor: str, now: datetime) -> Change:
     """Take the spend out of all totals; it stays in the ledger, marked. Voiding twice changes nothing."""
     if spend.voided_at is not None:
-        return []
+        return Change([], [])
     revision = revise(spend, actor=actor, reason=reason, now=now)
     spend.voided_at = now
     spend.spend_import = None
     save([spend], [revision])
-    return ledger.move_totals(ledger.add_up([moved_by(spend, -1)]))
+    return _moved([moved_by(spend, -1)])
 
 
-def restore(spend: Spend, *, reason: str, actor: str, now: datetime) -> list[ledger.PeriodAfter]:
+def restore(spend: Spend, *, reason: str, actor: str, now: datetime) -> Change:
     """Take a voided spend back into all totals. One that is not void stays as it is."""
     if spend.voided_at is None:
-        return []
+        return Change([], [])
     revision = revise(spend, actor=actor, reason=reason, now=now)
     spend.voided_at = None
     spend.spend_import = None
     save([spend], [revision])
-    return ledger.move_totals(ledger.add_up([moved_by(spend, 1)]))
+    return _moved([moved_by(spend, 1)])
 
 
-def _replace(spend: Spend, amount: Decimal, day: date, spend_type: str) -> list[Moved]:
+def _moved(moved: list[Moved]) -> Change:
+    return Change(ledger.move_totals(ledger.add_up(moved)), moved)
+
+
+def _replace(spend: Spend, amount: Decimal, day: date, spend_type: str, channel: str) -> list[Moved]:
     before = moved_by(spend, -1)
-    spend.amount, spend.spend_date, spend.spend_type = amount, day, spend_type
+    spend.amount, spend.spend_date, spend.spend_type, spend.channel = amount, day, spend_type, channel
     return [before, moved_by(spend, 1)]

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from spending import ledger
+from spending.ledger import Moved
 from spending.models import ImportState, Spend, SpendImport, SpendRevision
-from spending.revisions import Moved, moved_by, revise, save
+from spending.revisions import moved_by, revise, save
 
 
 class TakenBack(NamedTuple):
@@ -22,6 +23,7 @@ class TakenBack(NamedTuple):
     restored_by_hand: int
     """Of these, how many are again what a person had made of them."""
     campaign_ids: set[UUID]
+    moved: list[Moved]
 
 
 def take_back(spend_ids: Sequence[UUID], spend_import_id: UUID, *, reason: str, actor: str, now: datetime) -> TakenBack:
@@ -41,15 +43,15 @@ def take_back(spend_ids: Sequence[UUID], spend_import_id: UUID, *, reason: str, 
             voided += 1
             continue
         spend.amount, spend.spend_date, spend.spend_type = before.amount, before.spend_date, before.spend_type
-        spend.description, spend.voided_at = before.description, before.voided_at
-        spend.spend_import_id = before.spend_import_id
+        spend.channel, spend.description = before.channel, before.description
+        spend.voided_at, spend.spend_import_id = before.voided_at, before.spend_import_id
         by_hand += before.spend_import_id is None
         if spend.voided_at is None:
             moved.append(moved_by(spend, 1))
     save(spends, revisions)
     if moved:
         ledger.move_totals(ledger.add_up(moved))
-    return TakenBack(voided, len(spends) - voided, by_hand, {spend.campaign_id for spend in spends})
+    return TakenBack(voided, len(spends) - voided, by_hand, {spend.campaign_id for spend in spends}, moved)
 
 
 def _former(spend_ids: Sequence[UUID], spend_import_id: UUID) -> dict[UUID, SpendRevision]:

@@ -212,7 +212,8 @@ COLUMNS: dict[type[Model], Sequence[Column]] = {
     Spend: [
         plain("date", "spend_date"), *_of_campaign("campaign"), plain("brand", "brand.name"),
         money("amount", "amount", "brand.currency"), plain("currency", "brand.currency"), words("type", "spend_type"),
-        plain("state", _spend_state), plain("description", "description"), plain("source", "source"),
+        plain("channel", "channel"), plain("state", _spend_state), plain("description", "description"),
+        plain("source", "source"),
         plain("key", "key", chosen=False), plain("version", "version", chosen=False),
         moment("recorded", "created_at", "brand"), plain("recorded by", "created_by"),
         moment("voided", "voided_at", "brand", chosen=False), zone_of("brand"),
@@ -223,6 +224,7 @@ COLUMNS: dict[type[Model], Sequence[Column]] = {
         money("former amount", "amount", "spend.brand.currency"),
         money("amount now", "spend.amount", "spend.brand.currency"), plain("currency", "spend.brand.currency"),
         plain("former date", "spend_date"), words("former type", "spend_type"),
+        plain("former channel", "channel", chosen=False),
         plain("former description", "description", chosen=False), plain("replaced by", "replaced_by"),
         plain("reason", "reason"), zone_of("spend.brand"),
     ],

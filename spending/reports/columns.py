@@ -9,7 +9,9 @@ from typing import Any, Literal, NamedTuple
 from spending.reports.numbers import currencies_of
 from spending.reports.text import UnreadableReport
 
-Role = Literal["campaign_id", "campaign_name", "day", "cost", "currency", "account", "spend_type", "description", "key"]
+Role = Literal[
+    "campaign_id", "campaign_name", "day", "cost", "currency", "account", "spend_type", "channel", "description", "key",
+]  # fmt: skip
 Metric = Literal["impressions", "clicks", "conversions", "revenue"]
 Words = Mapping[str, tuple[frozenset[str], ...]]
 """For each role and metric the names of its column, comparable, in tiers: the first that is there is it."""
@@ -46,6 +48,7 @@ _WORDS: dict[Role, tuple[str, ...]] = {
         "account|advertiser|konto|compte|cuenta",
     ),
     "spend_type": ("spend type|type of spend",),
+    "channel": (),  # of platforms' reports none: their lines are added up over networks and placements
     "description": ("description|beschreibung", "note|notes|comment|memo"),
     "key": ("idempotency key|spend key|client key|key",),
 }
@@ -74,6 +77,7 @@ OPTIONS: dict[Role, str] = {
     "currency": "--currency-column",
     "account": "--account-column",
     "spend_type": "--type-column",
+    "channel": "--channel-column",
     "description": "--description-column",
     "key": "--key-column",
 }
@@ -101,6 +105,7 @@ class Named:
     currency: str | None = None
     account: str | None = None
     spend_type: str | None = None
+    channel: str | None = None
     description: str | None = None
     key: str | None = None
 
@@ -121,6 +126,7 @@ class Columns(NamedTuple):
     currency: int | None
     account: int | None
     spend_type: int | None
+    channel: int | None
     description: int | None
     key: int | None
     cost_currencies: frozenset[str]

@@ -2,13 +2,15 @@
 
 from typing import IO
 
-from spending.reports.columns import WORDS
+from spending.reports.columns import WORDS, words_of
 from spending.reports.header import header_row, read_tops
 from spending.reports.shapes import Format, Shape
 from spending.reports.table import Options, Report, TextSource, read_table
 from spending.reports.text import HEAD_BYTES, UnreadableReport, detect_encoding
 
-SHAPE = Shape(Format.PLAIN, WORDS)
+WORDS_HERE = {**WORDS, **words_of({"channel": ("channel|kanal|canal|canale",)})}
+
+SHAPE = Shape(Format.PLAIN, WORDS_HERE)
 
 
 def parse(stream: IO[bytes], options: Options | None = None) -> Report:

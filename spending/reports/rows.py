@@ -56,6 +56,7 @@ class ReportRow(NamedTuple):
     """The row's cells as written."""
     metrics: Metrics | None = None
     """None: the report has no column of metrics."""
+    channel: str = ""
 
     def rejected(self, reason: str) -> Reject:
         """This row as a reject, for what only the importer can tell (no such campaign, wrong currency)."""

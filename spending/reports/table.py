@@ -385,6 +385,7 @@ class _RowReader:
             _text(cells, where.key) or None,
             cells,
             self._metrics.read(cells) if self._metrics else None,
+            _text(cells, where.channel),
         )
 
     def _currency(self, cells: list[str], marks: frozenset[str]) -> str | None:

@@ -34,6 +34,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--type", type=str.upper, choices=SpendType.values, default=SpendType.DAILY, help="Default: DAILY."
         )
+        parser.add_argument("--channel", default="", help="Where it was spent. Default: the campaign's own channel.")
         parser.add_argument("--description", default="", help="What it was for; an adjustment needs a reason.")
         parser.add_argument("--key", help="Makes sending it twice harmless: the same key counts once.")
 
@@ -73,7 +74,9 @@ def _row(campaign: Campaign, options: dict[str, Any], today: date) -> SpendRow:
         raise Refused(f"date: {error.message}", field="date") from error
     if day is None:
         raise Refused("date: it is empty; leave --date out for today.", field="date")
-    return SpendRow(campaign.pk, amount, day, options["type"], options["description"], options["key"])
+    return SpendRow(
+        campaign.pk, amount, day, options["type"], options["description"], options["key"], channel=options["channel"]
+    )
 
 
 def _standing(campaign: Campaign, today: date) -> list[str]:
