@@ -43,6 +43,11 @@ def stored(data: Any) -> Any:
     return json.loads(json.dumps(data, sort_keys=True, allow_nan=False))
 
 
+def in_parts(state: CampaignState) -> list[tuple[object, ...]]:
+    """For comparing types and the order of channels; issues come last, because sets are shown in any order."""
+    return [(name, channel._replace(issues=frozenset()), channel.issues) for name, channel in state.channels.items()]
+
+
 def run(steps: list[tuple[str, Channel, Decimal]], zone: str, open_from: int | None, strategy: PacingStrategy) -> Any:
     clock = Clock(datetime(2026, 3, 28, 20, tzinfo=UTC))
     pacer = BudgetPacer(clock=clock, extra_channels=["podcast"], min_conversion_rate=Decimal("0.1"))
@@ -91,7 +96,7 @@ def test_what_is_stored_as_json_comes_back_the_same(
     loaded = load_state(stored(dump_state(state)), version=17)
 
     assert loaded == state._replace(version=17)
-    assert repr(loaded.channels) == repr(state.channels)  # types and order too
+    assert [repr(item[:-1]) for item in in_parts(loaded)] == [repr(item[:-1]) for item in in_parts(state)]
     assert load_history(stored(dump_history(history))) == history
 
 
