@@ -80,6 +80,31 @@ def test_back_dated_spend_counts_on_its_own_day(api: Api, campaign: Any) -> None
     assert (seen["daily_spend"], seen["monthly_spend"], seen["lifetime_spend"]) == ("0.00", "0.00", "25.50")
 
 
+def test_a_spend_names_its_channel_or_is_the_campaigns_own(api: Api, campaign: Any) -> None:
+    named = api.post("spends/", {"campaign": campaign["id"], "amount": "5", "channel": " Brand  search", "key": "k"})
+    own = api.post("spends/", {"campaign": campaign["id"], "amount": "6"})
+    again = api.post("spends/", {"campaign": campaign["id"], "amount": "5", "channel": "Brand search", "key": "k"}, 200)
+    api.post("spends/", {"campaign": campaign["id"], "amount": "5", "channel": "video", "key": "k"}, 409)
+    refused = api.post("spends/", {"campaign": campaign["id"], "amount": "5", "channel": "x" * 41}, 400)
+    spends = [{"campaign": campaign["id"], "amount": "7", "channel": channel} for channel in ("video", "\u0000")]
+    batch = api.post("spends/batch", {"spends": spends}, status=200)
+
+    assert (named["channel"], own["channel"], again["id"]) == ("Brand search", "", named["id"])
+    assert [error["field"] for error in refused["errors"]] == ["channel"]
+    assert [(answer["outcome"], answer["field"]) for answer in batch["answers"]] == [
+        ("recorded", ""),
+        ("refused", "channel"),
+    ]
+    assert [spend["amount"] for spend in api.get("spends/?channel=video")["results"]] == ["7.00"]
+
+    before = api.get(f"campaigns/{campaign['id']}/")
+    moved = api.patch(f"spends/{named['id']}/", {"channel": "video", "reason": "Wrong one"})
+    kept = api.put(f"spends/{named['id']}/", {"campaign": campaign["id"], "amount": "5"})
+
+    assert (moved["channel"], moved["version"], kept["channel"], kept["version"]) == ("video", 2, "video", 2)
+    assert api.get(f"campaigns/{campaign['id']}/")["daily_spend"] == before["daily_spend"] == "18.00"
+
+
 def test_a_window_is_added_and_the_others_are_removed(api: Api, campaign: Any) -> None:
     window = {"day_of_week": 0, "start_time": "09:00:00", "end_time": "18:00:00", "is_active": True}
     rows = api.get(f"schedules/?campaign={campaign['id']}")

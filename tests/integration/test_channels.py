@@ -32,6 +32,7 @@ from spending.reports.plain_csv import Options
 from spending.services import Outcome, SpendRow
 from spending.taking_back import take_back
 from tests.factories import ACTOR, Story
+from tests.integration.admin_client import Person, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -347,3 +348,31 @@ def test_a_platforms_report_is_added_up_over_its_networks(story: Story) -> None:
     )  # fmt: skip
 
     assert in_ledger() == {("", Decimal(11))}
+
+
+# --- The admin -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ann(story: Story, monkeypatch: pytest.MonkeyPatch) -> Person:
+    return Person(story, monkeypatch)
+
+
+def test_a_spend_is_typed_with_its_channel_found_by_it_and_moved_to_another(story: Story, ann: Person) -> None:
+    a = Campaign.objects.get()
+    ann.sends("spending_spend_add", campaign=str(a.pk), amount="12", channel=" Brand  search")
+    story.spend(a, "13")
+    spend = Spend.objects.get(amount=12)
+
+    listed = ann.reads("spending_spend_changelist")
+    found = ann.reads("spending_spend_changelist", channel="brand SEARCH")
+    ann.sends("spending_spend_change", spend.pk, channel="Video", reason="Wrong one")
+    spend.refresh_from_db()
+    page = ann.reads("spending_spend_change", spend.pk)
+
+    assert ("Brand search" in listed, "13.00 EUR" in listed) == (True, True)
+    assert ("12.00 EUR" in found, "13.00 EUR" in found) == (True, False)
+    assert (spend.channel, spend.amount) == ("Video", 12)
+    assert "Brand search" in page, "the former value"
+    too_long = ann.sends("spending_spend_change", spend.pk, channel="x" * 41, reason="x")
+    assert "40 characters" in text_of(too_long)

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +15,11 @@ from hypothesis import strategies as st
 from brands.models import Brand
 from enforcement import importing
 from enforcement.imports import start_import
+from spending import metrics
 from spending.import_options import ImportOptions
+from spending.metrics import MetricsMoved
 from spending.models import DayMetrics, ImportState, SpendImport
+from spending.reports.rows import Metrics
 from tests.factories import ACTOR, Story
 
 pytestmark = pytest.mark.django_db
@@ -201,3 +205,58 @@ def test_lines_in_any_order_come_to_the_same_metrics_and_so_does_the_file_again(
         assert {str(one.day): [one.impressions, one.clicks] for one in own} == {
             day: sums for day, sums in expected.items() if sums != [None, None]
         }
+
+
+# --- What moved ------------------------------------------------------------------------------------------------------
+
+TODAY = date(2026, 5, 5)
+
+
+def test_what_moved_on_a_watched_day_is_the_difference_to_what_the_source_said_before() -> None:
+    story = Story()
+    a, b = story.campaigns(["A", "B"])
+    watched = {(a.pk, TODAY), (b.pk, TODAY)}
+
+    def said(source: str = "import:csv", **told: Any) -> list[MetricsMoved]:
+        figures = {(a.pk, TODAY): Metrics(**told), (a.pk, date(2026, 5, 4)): Metrics(impressions=9)}
+        return metrics.keep(figures, source, story.now, watched=watched)
+
+    first = said(impressions=100, clicks=0, conversions=Decimal("1.5"), revenue=Decimal("20.25"))
+    again = said(impressions=100, clicks=0, conversions=Decimal("1.5"), revenue=Decimal("20.25"))
+    newer = said(impressions=90, clicks=3, revenue=Decimal(20))
+    other = said("import:other", impressions=7)
+
+    assert first == [MetricsMoved(a.pk, TODAY, 100, 0, 1_500_000, 20_250_000)]
+    assert again == []
+    assert newer == [MetricsMoved(a.pk, TODAY, -10, 3, 0, -250_000)]
+    assert other == [MetricsMoved(a.pk, TODAY, 7, 0, 0, 0)]
+
+
+def test_where_no_day_is_watched_nothing_more_is_asked(django_assert_num_queries: Any) -> None:
+    story = Story()
+    figures = {(story.campaign().pk, TODAY): Metrics(impressions=1)}
+
+    with django_assert_num_queries(1):
+        assert metrics.keep(figures, "import:csv", story.now) == []
+    with django_assert_num_queries(1):
+        assert metrics.keep(figures, "import:csv", story.now, watched={(uuid4(), TODAY)}) == []
+
+
+def test_an_import_watches_today_by_the_clock_of_each_brand(monkeypatch: pytest.MonkeyPatch) -> None:
+    berlin = Story("2026-05-05 23:30")
+    tokyo = Story(name="Far", timezone="Asia/Tokyo")
+    berlin.campaign("A", external_id="11")
+    tokyo.campaign("B", external_id="22")
+    keep, moved = metrics.keep, []
+
+    def listening(*args: Any, **more: Any) -> list[MetricsMoved]:
+        moved.extend(keep(*args, **more))
+        return []
+
+    monkeypatch.setattr(metrics, "keep", listening)
+    lines = [f"2026-05-{day:02},{campaign},,1,{day},,," for campaign in ("11", "22") for day in (4, 5, 6)]
+    stream = io.BytesIO("\n".join([HEADER, *lines]).encode())
+    start_import(stream, "may.csv", ImportOptions(), actor=ACTOR, now=berlin.now)
+
+    assert sorted((one.day.day, one.impressions) for one in moved) == [(5, 5), (6, 6)]
+    assert DayMetrics.objects.count() == 6
