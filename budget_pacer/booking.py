@@ -125,6 +125,20 @@ def freed(state: ChannelState, slot: int, amount: int, at_s: float) -> ChannelSt
     return state._replace(meter=counted(state.meter, state.limits, slot, 0, -amount, at_s), breaker=breaker)
 
 
+def brought(state: ChannelState, outcome: Outcome) -> ChannelState:
+    """After results of money spent before were reported. Negative ones take back what was reported too much."""
+    fresh = state.fresh
+    return state._replace(
+        fresh=Performance(
+            max(0.0, fresh.impressions + outcome.impressions),
+            max(0.0, fresh.clicks + outcome.clicks),
+            max(0.0, fresh.conversions + outcome.conversions),
+            fresh.cost,
+            max(0.0, fresh.revenue + outcome.revenue),
+        )
+    )
+
+
 def restated(state: ChannelState, slot: int, amount: int) -> ChannelState:
     """After what was spent in an hour of this day turned out to be more or less. Neither a breach nor a clean
     transaction; issues clear with the next check."""
@@ -187,7 +201,9 @@ def _after(
         breaker = breakers.tripped(breaker, emergency_text(state, meter, day, at_s), at_s)
     elif well and (breaker.state is not _CLOSED or breaker.overspends):
         breaker = breakers.went_well(breaker, config)
-    fresh = state.fresh
+    fresh, since_s = state.fresh, state.fresh_since_s
+    if not (fresh.cost or fresh.clicks or fresh.impressions):
+        since_s = at_s
     if outcome.clicks or outcome.impressions or outcome.conversions or amount:
         fresh = Performance(
             fresh.impressions + outcome.impressions,
@@ -205,6 +221,8 @@ def _after(
         breaker,
         _with_breaker(state.issues, breaker),
         fresh,
+        since_s,
+        state.converted or outcome.conversions > 0,
     )
 
 

@@ -35,6 +35,7 @@ class Settings(TypedDict, total=False):
     max_cost_per_click: Decimal | None
     target_roas: Decimal | None
     performance_min_clicks: int
+    anomaly_z: Decimal | None
     reallocation_threshold: Decimal
     reservation_ttl_s: int
     extra_channels: Sequence[str]
@@ -81,6 +82,10 @@ class PacerConfig:
     target_roas: Decimal | None = None
     performance_min_clicks: int = 100
     """Clicks of fresh data that an evaluation of performance needs."""
+    anomaly_z: Decimal | None = Decimal(3)
+    """A click price so many standard deviations of its logarithm from what is usual at this hour of the week is a breach;
+    twice that opens the breaker at once. So is a conversion rate too low for half of the usual one. None switches both
+    off. Silent until a week of prices is known."""
     reallocation_threshold: Decimal = Decimal("0.20")
     """Money moves only to channels that return so much more."""
     reservation_ttl_s: int = 900
@@ -134,6 +139,7 @@ _BOUNDS: dict[str, tuple[Decimal, Decimal]] = {
     "max_cost_per_click": (Decimal(0), Decimal(10**9)),
     "target_roas": (Decimal(0), Decimal(10**6)),
     "performance_min_clicks": (Decimal(0), Decimal(10**9)),
+    "anomaly_z": (Decimal(1), Decimal(100)),
     "reallocation_threshold": (Decimal(-1), Decimal(100)),
     "reservation_ttl_s": (Decimal(0), Decimal(86_400)),
     "frontload_protection_hours": (Decimal(-1), Decimal(24)),

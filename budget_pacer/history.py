@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from budget_pacer.values import Performance
+from budget_pacer.watch import PriceWatch
 
 HOURS_FOR_BASIC: Final = 24
 HOURS_FOR_FULL: Final = 168
@@ -56,6 +57,8 @@ class History:
     """The latest hour since 1970 that each bin has seen."""
     data_hours: int = 0
     """How many different hours have brought data."""
+    prices: PriceWatch = field(default_factory=PriceWatch)
+    """What is usual of unit prices."""
 
     def add(
         self,
@@ -87,6 +90,7 @@ class History:
         sums[4] += conversions
         sums[5] += cost
         sums[6] += revenue
+        self.prices.add(position, hour_number, cost, clicks, impressions)
 
     def correct(self, weekday: int, hour: int, hour_number: int, cost: float) -> None:
         """Change the cost of an hour that was counted; of hours before the latest of its bin nothing is known."""
@@ -96,7 +100,7 @@ class History:
 
     def copy(self) -> History:
         """One that can be added to without changing this one."""
-        return History([list(sums) for sums in self.bins], list(self.last_hour), self.data_hours)
+        return History([list(sums) for sums in self.bins], list(self.last_hour), self.data_hours, self.prices.copy())
 
     def performance(self, hour: int | None = None) -> Performance:
         """Sums over all weeks kept, of all hours or of one hour of the day."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import exp
+from math import exp, sqrt
 from statistics import NormalDist
-from typing import Final
+from typing import Final, NamedTuple
 
 from budget_pacer.config import PacerConfig
 from budget_pacer.money import money_text
 from budget_pacer.values import AlertType, Performance
+from budget_pacer.watch import Price
 
 _SILENT_UNTIL: Final = 0.02
 """Share of the plan that has to have passed before a ratio means anything."""
@@ -18,6 +19,10 @@ _CLEARS_AT: Final = 0.95
 """An issue clears when the ratio is so far inside its threshold: it does not flutter on it."""
 _EVIDENCE: Final = 0.01
 """A conversion rate is below its threshold when so few conversions are less likely than this at the threshold."""
+_GRAVE: Final = 2.0
+"""A price so many times the limit away opens the breaker at once."""
+_IMPROBABLE: Final = 1e-4
+"""Conversions are abnormally few when so few are less likely than this at half the usual rate."""
 
 PACE_ALERTS: Final = frozenset(
     {
@@ -87,6 +92,40 @@ def performance_breach(fresh: Performance, config: PacerConfig) -> str | None:
         return f"cost per click {fresh.cost / fresh.clicks:.4f}, at most {config.max_cost_per_click} wanted"
     if config.target_roas is not None and fresh.cost and fresh.revenue / fresh.cost < config.target_roas:
         return f"return on ad spend {fresh.revenue / fresh.cost:.2f}, at least {config.target_roas} wanted"
+    return None
+
+
+class Conversions(NamedTuple):
+    """The usual conversion rate a click, and how many conversions it is known from."""
+
+    rate: float
+    known: float
+
+
+class Anomaly(NamedTuple):
+    """What is not as usual."""
+
+    text: str
+    grave: bool
+
+
+def anomaly(
+    fresh: Performance, price: Price | None, conversions: Conversions | None, config: PacerConfig, *, enough: bool
+) -> Anomaly | None:
+    """What about fresh data is far from usual; None when nothing is. Without `enough` of it only grave things count."""
+    if config.anomaly_z is None:
+        return None
+    limit = float(config.anomaly_z)
+    if price is not None and abs(price.z) > limit * (1 if enough else _GRAVE):
+        text = f"{price.price:.4g} for a {price.unit}, usual at this hour are {price.usual:.4g} (z {price.z:+.1f})"
+        return Anomaly(text, abs(price.z) > limit * _GRAVE)
+    if not enough or conversions is None:
+        return None
+    # Half of the usual rate: rates wander, and over enough clicks every wandering would be improbable.
+    usual = conversions.rate * max(0.0, 1 - 2 / sqrt(conversions.known))
+    if poisson_at_most(round(fresh.conversions), fresh.clicks * usual / 2) < _IMPROBABLE:
+        text = f"{fresh.conversions:.0f} conversions of {fresh.clicks:.0f} clicks, usual are {conversions.rate:.4f} a click"
+        return Anomaly(text, grave=False)
     return None
 
 

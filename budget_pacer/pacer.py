@@ -20,15 +20,23 @@ from budget_pacer.advice import BidAdvice, advise_bids
 from budget_pacer.alerts import AlertCallback, Delivery, write_alert
 from budget_pacer.booking import GRANTED, Outcome, hour_statuses
 from budget_pacer.breaker import Breaker
+from budget_pacer.check import checked, usual_of
 from budget_pacer.clock import Clock, system_clock
 from budget_pacer.config import InvalidConfiguration, PacerConfig, Settings
 from budget_pacer.day import Day, OpenWeek, check_week, day_at, is_open, local_day, open_elapsed
 from budget_pacer.history import Forecast, History
 from budget_pacer.meter import limits_of, moved, new_meter, slot_of
 from budget_pacer.money import InvalidAmount, from_micros, money_text, to_micros, to_positive_micros
-from budget_pacer.pace import pace_issues, pace_ratio, pace_text, performance_breach
+from budget_pacer.pace import pace_ratio, pace_text
 from budget_pacer.plan import Plan, hourly_allocations, lay_out, planned_share
-from budget_pacer.reallocation import ChannelFacts, Demand, Reallocation, reallocate, share_by_price
+from budget_pacer.reallocation import (
+    ChannelFacts,
+    Demand,
+    Reallocation,
+    check_transfers,
+    reallocate,
+    share_by_price,
+)
 from budget_pacer.steering import Advice, Steering, TrafficHour
 from budget_pacer.store import CampaignState, ChannelState, Hold, HoldStatus, MemoryStore, Store
 from budget_pacer.values import (
@@ -138,6 +146,7 @@ class BudgetPacer:
     max_cost_per_click = _Setting[Decimal | None]()
     target_roas = _Setting[Decimal | None]()
     performance_min_clicks = _Setting[int]()
+    anomaly_z = _Setting[Decimal | None]()
     reallocation_threshold = _Setting[Decimal]()
     reservation_ttl_s = _Setting[int]()
     extra_channels = _Setting[Sequence[str]]()
@@ -359,33 +368,19 @@ class BudgetPacer:
             state: CampaignState, at_s: float, day: Day
         ) -> tuple[CampaignState, tuple[float, list[PacingAlert]]]:
             known = state.channels[name]
+            with self._lock:
+                usual = usual_of(self._history(campaign_id, name), known, day, at_s)
+            new, breach = checked(known, day, at_s, bool(state.stopped), usual, config)
             planned = planned_share(known.plan, day, at_s)
-            spent, budget = known.meter.spent, known.limits.budget
-            breaker = breakers.at(known.breaker, at_s, config)
-            if booking.emergency(known, known.meter, day, at_s, config):
-                breaker = breakers.tripped(breaker, booking.emergency_text(known, known.meter, day, at_s), at_s)
-            issues = set(pace_issues(spent, budget, planned, config, known.issues))
-            fresh, breach = known.fresh, None
-            if fresh.clicks >= config.performance_min_clicks:
-                breach = performance_breach(fresh, config)
-                breaker = breakers.judged(breaker, breach, at_s, config)
-                fresh = Performance()
-                if breach is not None:
-                    issues.add(AlertType.PERFORMANCE_DEGRADATION)
-            elif AlertType.PERFORMANCE_DEGRADATION in known.issues:
-                issues.add(AlertType.PERFORMANCE_DEGRADATION)
-            if state.stopped or breaker.state is not CircuitBreakerState.CLOSED:
-                issues.add(AlertType.CIRCUIT_BREAKER_OPEN)
-            new = known._replace(breaker=breaker, issues=frozenset(issues), fresh=fresh)
-            ratio = pace_ratio(spent, budget, planned)
+            ratio = pace_ratio(known.meter.spent, known.limits.budget, planned)
             details = {
-                AlertType.PERFORMANCE_DEGRADATION: breach or "",
-                AlertType.CIRCUIT_BREAKER_OPEN: state.stopped or breaker.reason,
+                AlertType.PERFORMANCE_DEGRADATION: breach,
+                AlertType.CIRCUIT_BREAKER_OPEN: state.stopped or new.breaker.reason,
             }
             alerts = [
                 write_alert(issue, campaign_id, name, new, planned, ratio, at_s, details.get(issue, ""))
                 for issue in AlertType
-                if issue in issues and issue not in known.issues
+                if issue in new.issues and issue not in known.issues
             ]
             return (_put(state, name, new) if new != known else state), (ratio, alerts)
 
@@ -485,12 +480,34 @@ class BudgetPacer:
             return (_put(state, name, new) if changed else state), (changed, day)
 
         changed, day = self._update(campaign_id, change)
-        slot = day.slots[slot_of(day, self._now_s() if made_s is None else made_s)]
-        with self._lock:
-            self._history(campaign_id, name).correct(
-                day.date.weekday(), slot.hour, slot.start // 3600, micros / 1_000_000
-            )
+        if self._learns(campaign_id, name):
+            slot = day.slots[slot_of(day, self._now_s() if made_s is None else made_s)]
+            with self._lock:
+                self._history(campaign_id, name).correct(
+                    day.date.weekday(), slot.hour, slot.start // 3600, micros / 1_000_000
+                )
         return changed
+
+    def report_performance(
+        self,
+        campaign_id: str,
+        channel: Channel,
+        *,
+        impressions: float = 0,
+        clicks: float = 0,
+        conversions: float = 0,
+        revenue: Decimal = Decimal(0),
+    ) -> None:
+        """Count what money spent before has brought, where that is reported apart from it: no amount, no transaction.
+        Reports that take something back are negative. Raises UnknownBudget."""
+        name, outcome = self._name(channel), Outcome(impressions, clicks, conversions, float(revenue))
+
+        def change(state: CampaignState, at_s: float, day: Day) -> tuple[CampaignState, tuple[Day, int]]:
+            known = _channel_of(state, campaign_id, name)
+            return _put(state, name, booking.brought(known, outcome)), (day, slot_of(day, at_s))
+
+        day, slot = self._update(campaign_id, change)
+        self._learn(campaign_id, name, day, slot, 0, outcome)
 
     def _after_breaker(
         self, campaign_id: str, name: str, before: ChannelState, after: ChannelState, day: Day, at_s: float
@@ -733,6 +750,23 @@ class BudgetPacer:
         unit = self._state(campaign_id).unit
         return {as_channel(name): from_micros(budget, unit) for name, budget in result.budgets.items()}
 
+    def move_budgets(self, campaign_id: str, budgets: Mapping[Channel, Decimal]) -> None:
+        """Set today's budgets of all channels to what was agreed on (`propose_reallocation`): transfers only.
+
+        Raises ReallocationRefused when their sum is not today's, or one is below what its channel has spent and holds.
+        """
+        given = {self._name(channel): _budget(budget) for channel, budget in budgets.items()}
+
+        def change(state: CampaignState, _at_s: float, day: Day) -> tuple[CampaignState, None]:
+            check_transfers({name: _used(channel) for name, channel in state.channels.items()}, given)
+            channels = {
+                name: known._replace(limits=limits_of(given[name], known.plan, day, self._config_of(campaign_id, name)))
+                for name, known in state.channels.items()
+            }
+            return state._replace(channels=channels), None
+
+        self._update(campaign_id, change)
+
     def propose_reallocation(self, campaign_id: str) -> Reallocation:
         """What `reallocate` would do now, without doing it. Budgets in micros."""
         found = self._today(campaign_id, at_s := self._now_s())
@@ -946,6 +980,8 @@ class BudgetPacer:
         return steering
 
     def _learn(self, campaign_id: str, name: str, day: Day, slot: int, amount: int, outcome: Outcome) -> None:
+        if not self._learns(campaign_id, name):
+            return
         where = day.slots[slot]
         with self._lock:
             self._history(campaign_id, name).add(
@@ -958,6 +994,10 @@ class BudgetPacer:
                 cost=amount / 1_000_000,
                 revenue=outcome.revenue,
             )
+
+    def _learns(self, campaign_id: str, name: str) -> bool:
+        """Whether there is anything to add to: what is kept elsewhere, and was not asked for yet, has it from there."""
+        return self._history_of is None or (campaign_id, name) in self._histories
 
     def _history(self, campaign_id: str, name: str) -> History:
         key = (campaign_id, name)
@@ -1089,6 +1129,11 @@ def _channel_of(state: CampaignState, campaign_id: str, name: str) -> ChannelSta
     if known is None:
         raise UnknownBudget(f"{campaign_id} has no budget for {name}: allocate one first")
     return known
+
+
+def _used(channel: ChannelState) -> tuple[int, int]:
+    """Today's budget, and what of it is spent or held."""
+    return channel.limits.budget, channel.meter.spent + channel.meter.held
 
 
 def _put(state: CampaignState, name: str, channel: ChannelState) -> CampaignState:

@@ -68,6 +68,25 @@ class Reallocation:
     reasons: tuple[str, ...]
 
 
+class ReallocationRefused(ValueError):
+    """Budgets that are no transfer of what there is, or take from a channel what it has used."""
+
+
+def check_transfers(present: Mapping[str, tuple[int, int]], budgets: Mapping[str, int]) -> None:
+    """Refuse new budgets unless they share out the present ones, as (budget, used) in micros. Raises
+    ReallocationRefused."""
+    if set(budgets) != set(present):
+        raise ReallocationRefused(f"budgets are given for {sorted(budgets)}, there are {sorted(present)}")
+    before, after = sum(budget for budget, _ in present.values()), sum(budgets.values())
+    if before != after:
+        raise ReallocationRefused(f"the budgets add up to {money_text(after)}, not to {money_text(before)}")
+    for name, (_, used) in present.items():
+        if budgets[name] < used:
+            raise ReallocationRefused(
+                f"{name} has used {money_text(used)}, more than the {money_text(budgets[name])} that it would get"
+            )
+
+
 def reallocate(facts: Mapping[str, ChannelFacts], threshold: float, unit: int) -> Reallocation:
     """Transfers from channels that will not use their money to channels that return more for it.
 

@@ -16,6 +16,7 @@ from budget_pacer.meter import Limits, Meter
 from budget_pacer.plan import Plan
 from budget_pacer.store import CampaignState, ChannelState
 from budget_pacer.values import AlertType, CircuitBreakerState, PacingStrategy, Performance, as_channel
+from budget_pacer.watch import OpenHour, PriceWatch
 
 FORMAT: Final = 1
 
@@ -67,7 +68,8 @@ def _dump_channel(name: str, channel: ChannelState) -> dict[str, Any]:
         "meter": [list(part) if isinstance(part, tuple) else part for part in meter],
         "breaker": [str(breaker.state), *breaker[1:]],
         "issues": sorted(str(issue) for issue in channel.issues),
-        "fresh": list(channel.fresh),
+        "fresh": [*channel.fresh, channel.fresh_since_s],
+        "converted": channel.converted,
     }
 
 
@@ -83,7 +85,9 @@ def _load_channel(data: Mapping[str, Any]) -> ChannelState:
         meter=_load_meter(data["meter"]),
         breaker=Breaker(CircuitBreakerState(state), str(why), float(opened_at_s), *map(int, counts)),
         issues=frozenset(AlertType(issue) for issue in data["issues"]),
-        fresh=Performance(*map(float, data["fresh"])),
+        fresh=Performance(*map(float, data["fresh"][:-1])),
+        fresh_since_s=float(data["fresh"][-1]),
+        converted=bool(data["converted"]),
     )
 
 
@@ -109,9 +113,19 @@ def _load_meter(data: list[Any]) -> Meter:
 
 def dump_history(history: History) -> dict[str, Any]:
     """The history as plain data; hours of the week that have seen nothing are left out."""
+    prices = history.prices
     return {
         "format": FORMAT,
         "data_hours": history.data_hours,
+        "prices": [
+            prices.hours,
+            prices.by_click,
+            prices.level,
+            prices.deviation,
+            prices.of_day,
+            [[position, seen, prices.of_week[position]] for position, seen in enumerate(prices.seen) if seen],
+            list(prices.open),
+        ],
         "bins": [
             [position, latest, *sums]
             for position, (latest, sums) in enumerate(zip(history.last_hour, history.bins, strict=True))
@@ -128,9 +142,19 @@ def load_history(data: Mapping[str, Any]) -> History:
         for position, latest, *sums in data["bins"]:
             history.last_hour[position] = int(latest)
             history.bins[position] = list(Sums(*map(float, sums)))
+        history.prices = _load_prices(data["prices"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UnreadableData(f"the history of a channel cannot be read: {error!r}") from error
     return history
+
+
+def _load_prices(data: list[Any]) -> PriceWatch:
+    hours, by_click, level, deviation, of_day, of_week, (number, at, *sums) = data
+    prices = PriceWatch(int(hours), bool(by_click), float(level), float(deviation), [float(value) for value in of_day])
+    for position, seen, value in of_week:
+        prices.seen[position], prices.of_week[position] = int(seen), float(value)
+    prices.open = OpenHour(int(number), int(at), *map(float, sums))
+    return prices
 
 
 def _check(data: Mapping[str, Any], what: str) -> None:

@@ -34,6 +34,10 @@ class ChannelState(NamedTuple):
     """Alerts that stand."""
     fresh: Performance = Performance()
     """What came since performance was last evaluated."""
+    fresh_since_s: float = 0.0
+    """When the first of that came."""
+    converted: bool = False
+    """Whether transactions have ever brought conversions: only then is it news that they do not."""
 
 
 class CampaignState(NamedTuple):

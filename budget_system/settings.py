@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "campaigns",
     "scheduling",
     "spending",
+    "pacing",
     "enforcement",
     "tasks",
 ]
@@ -189,7 +190,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_VISIBILITY_TIMEOUT = 300
 CELERY_BEAT_CRON_STARTING_DEADLINE = 1800
-CELERY_IMPORTS = ["tasks.budget_tasks", "tasks.import_tasks", "tasks.tidy_tasks"]
+CELERY_IMPORTS = ["tasks.budget_tasks", "tasks.import_tasks", "tasks.pacing_tasks", "tasks.tidy_tasks"]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire_reservations": {
         "task": "tasks.budget_tasks.expire_reservations_task",
@@ -210,6 +211,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "tasks.import_tasks.pick_up_imports_task",
         "schedule": crontab(),
         "options": {"expires": 55},
+    },
+    "check_pace": {
+        "task": "tasks.pacing_tasks.check_pace_task",
+        "schedule": crontab(minute="2-59/5"),
+        "options": {"expires": 280},
+    },
+    "move_unused": {
+        "task": "tasks.pacing_tasks.move_unused_task",
+        "schedule": crontab(minute=4),
+        "options": {"expires": 3000},
+    },
+    "refit_pacing": {
+        "task": "tasks.pacing_tasks.refit_pacing_task",
+        "schedule": crontab(minute=40, hour=3, day_of_week="mon"),
+        "options": {"expires": 3600},
     },
     "tidy": {
         "task": "tasks.tidy_tasks.tidy_task",

@@ -4,22 +4,42 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from access.callers import caller_of
 from budget_system.admin import show
 from budget_system.admin.base import RecordAdmin, note, noted
-from budget_system.admin.filters import DaysFilter
-from budget_system.admin.ui import ChoicesDropdownFilter
+from budget_system.admin.filters import DaysFilter, Lookups
+from budget_system.admin.ui import ChoicesDropdownFilter, DropdownFilter
 from enforcement.models import Run
 from enforcement.runs import LEASE
+
+
+class OutcomeFilter(DropdownFilter):
+    title = "outcome"
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [("error", "Error"), ("done", "Done"), ("open", "Under way or lost")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
+        match self.value():
+            case "error":
+                return queryset.exclude(error="")
+            case "done":
+                return queryset.filter(error="").exclude(finished_at=None)
+            case "open":
+                return queryset.filter(error="", finished_at=None)
+            case _:
+                return queryset
 
 
 @admin.register(Run)
 class RunAdmin(RecordAdmin[Run]):
     list_display = ("kind", "age", "started", "took", "outcome", "counted", "trigger")
-    list_filter = (("kind", ChoicesDropdownFilter), ("started_at", DaysFilter))
+    list_filter = (("kind", ChoicesDropdownFilter), OutcomeFilter, ("started_at", DaysFilter))
     ordering = ("-id",)
     brand_path = None
     empty_text = "Ticks write a line each. Start the worker and the beat, or run manage.py enforce_budgets."

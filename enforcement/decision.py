@@ -200,6 +200,8 @@ class Code(StrEnum):
     MONTHLY_BUDGET_INSUFFICIENT = "MONTHLY_BUDGET_INSUFFICIENT"
     DAILY_BUDGET_INSUFFICIENT = "DAILY_BUDGET_INSUFFICIENT"
     OVERRIDE_INSUFFICIENT = "OVERRIDE_INSUFFICIENT"
+    PACING = "PACING"
+    """The pacer: a channel's budget, its hour, its velocity or its breaker."""
 
 
 class Authorisation(NamedTuple):

@@ -19,6 +19,7 @@ from campaigns import services as campaigns
 from campaigns.models import Campaign
 from enforcement.evaluation import Evaluation
 from enforcement.services import SpendResult, create_brand, create_campaign, post_and_evaluate
+from pacing import services as pacing
 from spending import metrics
 from spending.groups import added
 from spending.import_records import Underway, check_running
@@ -343,8 +344,8 @@ def _post_batch(
         spend_import_id=spend_import_id,
     )  # fmt: skip
     told = figures(result.answers)
-    # What moved of today's figures: for whoever keeps them by the hour, in this transaction.
-    _moved = metrics.keep(told, source, now, spend_import_id, watched=_todays(told, locked, brand_of, now))
+    moved = metrics.keep(told, source, now, spend_import_id, watched=_todays(told, locked, brand_of, now))
+    pacing.take_in_metrics(moved, {campaign_id: locked[brand_of[campaign_id]] for campaign_id, *_ in moved}, now)
     return result
 
 

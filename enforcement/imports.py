@@ -26,6 +26,7 @@ from campaigns.models import Campaign, StateChange
 from campaigns.services import clean_reason
 from enforcement.importing import Progress, import_spend
 from enforcement.services import Cause, change_campaign, evaluate_brands
+from pacing import services as pacing
 from spending import import_records
 from spending.import_options import Choice, ImportOptions
 from spending.import_records import MAX_REJECTS_CHARS, AlreadyRunning, CappedText, Ended, Underway, tidy
@@ -435,6 +436,7 @@ def _undo_batch(
     locked = brands.lock([brand_id])
     record_turns(locked.values(), now)
     taken = take_back(spend_ids, import_id, reason=reason, actor=actor, now=now)
+    pacing.take_in(taken.moved, locked, now)
     undo: dict[str, Any] = record.report.setdefault("undo", {})
     own = undo.setdefault("brands", {}).setdefault(str(brand_id), {"voided": 0, "restored": 0, "restored_by_hand": 0})
     own["voided"] += taken.voided

@@ -11,6 +11,9 @@ class RunKind(models.TextChoices):
     DAYPARTING = "enforce_dayparting", "Dayparting enforcement"
     DAILY_RESET = "daily_reset", "Daily reset"
     MONTHLY_RESET = "monthly_reset", "Monthly reset"
+    PACE = "check_pace", "Pace check"
+    REALLOCATION = "move_unused", "Reallocation between channels"
+    REFIT = "refit_pacing", "Refit of the pacer's models"
 
 
 class Run(models.Model):

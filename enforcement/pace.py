@@ -17,6 +17,10 @@ AHEAD: Final = 1.25
 """Over pace is a quarter more than the share of the day that has passed."""
 LEAST_SHARE: Final = 0.1
 """Less than a tenth of a budget is never over pace: a day's first minutes say nothing."""
+BEHIND: Final = 0.5
+"""Under pace is less than half of the share of the day that has passed."""
+LEAST_PASSED: Final = 0.5
+"""Before the middle of the open day nothing is under pace: reports come late."""
 
 
 def passed_share(weeks: Iterable[Week | None], zone: ZoneInfo, now: datetime) -> float:
@@ -40,3 +44,8 @@ def ratio(used_share: float, passed: float) -> float:
 def is_over(used_share: float, passed: float) -> bool:
     """Whether the used share of a daily budget is well above the share of the open day that has passed."""
     return used_share >= LEAST_SHARE and used_share > passed * AHEAD
+
+
+def is_under(used_share: float, passed: float) -> bool:
+    """Whether it is well below. Nothing used at all is no pace: then nobody has reported yet."""
+    return passed >= LEAST_PASSED and 0 < used_share < passed * BEHIND

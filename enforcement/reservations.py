@@ -27,6 +27,7 @@ from enforcement.decision import Authorisation, Code, Facts, Scope, as_granted, 
 from enforcement.explain import local_text
 from enforcement.services import Cause, evaluate_brands, post_and_evaluate
 from enforcement.snapshots import Undecidable, gather_one
+from pacing import services as pacing
 from spending import ledger
 from spending.models import Reservation, ReservationStatus
 from spending.reservations import get, resolve
@@ -56,13 +57,15 @@ class Answer:
     authorisation: Authorisation
     reservation: Reservation | None = None
     replayed: bool = False
+    pacer: str = ""
+    """Why the pacer refuses it, where it is the pacer that does."""
 
     @property
     def text(self) -> str:
         """What was granted or why not, with the figures, for people."""
         asked, decided = self._text(self.amount), self.authorisation
         if not decided.granted:
-            return f"{asked} refused: {self._why_not()}."
+            return f"{asked} refused: {self.pacer or self._why_not()}."
         limited = decided.limit is not None
         remain = f"{self._text(decided.remaining)} remain of {self._limit()}" if limited else "no budget limits it"
         if self.reservation is None:
@@ -139,12 +142,16 @@ def reserve(
     _record_turn(brand, actor, now)
     known = _known(campaign_id, brand, now)
     if known is not None:
-        facts, period_ids = known
+        facts, period_ids, paced = known
         decided = authorise(facts, micros, now)
         if decided.hold is None and not decided.granted and decided.reserved and _expire(brand.id, now, AT_ONCE):
             # What has expired refuses nobody, even if no worker is there to say so.
-            facts, period_ids = _known(campaign_id, brand, now) or known
+            facts, period_ids, paced = _known(campaign_id, brand, now) or known
             decided = authorise(facts, micros, now)
+        if decided.granted and paced and not Reservation.objects.filter(pk=reservation_id).exists():
+            asked = pacing.set_aside(campaign_id, channel, micros, now)
+            if not asked.allowed:
+                return _refused_by_pacer(micros, brand, facts, now, asked.reason)
         if decided.granted:
             entry = ledger.Reserve(
                 reservation_id, brand.id, campaign_id, channel, micros, facts.day, now, actor, origin.current(),
@@ -160,15 +167,26 @@ def reserve(
     return Answer(micros, brand.currency, facts.zone, decided)
 
 
-def can_spend(campaign_id: UUID, amount: Decimal, now: datetime) -> Answer:
+def can_spend(campaign_id: UUID, amount: Decimal, now: datetime, *, channel: str = "") -> Answer:
     """What `reserve` would answer at this moment. Advice only: it takes no lock and changes nothing."""
     micros = _micros(amount)
     [brand] = brands.read_all(campaigns.get(campaign_id).brand_id)
     known = _known(campaign_id, brand, now)
     if known is None:
         raise _archived(campaign_id)
-    facts, _ = known
-    return Answer(micros, brand.currency, facts.zone, authorise(facts, micros, now))
+    facts, _, paced = known
+    decided = authorise(facts, micros, now)
+    if decided.granted and paced:
+        asked = pacing.ask(campaign_id, clean_channel(channel), micros, now)
+        if not asked.allowed:
+            return _refused_by_pacer(micros, brand, facts, now, asked.reason)
+    return Answer(micros, brand.currency, facts.zone, decided)
+
+
+def _refused_by_pacer(micros: int, brand: LockedBrand, facts: Facts, now: datetime, why: str) -> Answer:
+    """The budgets have room for it; what remains is what they say."""
+    refused = Authorisation(False, Code.PACING, as_granted(facts, now).remaining)
+    return Answer(micros, brand.currency, facts.zone, refused, pacer=why)
 
 
 def _micros(amount: Decimal) -> int:
@@ -194,16 +212,22 @@ def _record_turn(brand: LockedBrand, actor: str, now: datetime) -> set[UUID]:
     return turned
 
 
-def _known(
-    campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived: bool = False
-) -> tuple[Facts, list[int]] | None:
-    """The campaign's facts with what is set aside, and the rows of its periods; None for an archived campaign."""
+class _Known(NamedTuple):
+    """A campaign's facts with what is set aside, the rows of its periods, and whether its spend is paced."""
+
+    facts: Facts
+    period_ids: list[int]
+    paced: bool
+
+
+def _known(campaign_id: UUID, brand: LockedBrand, now: datetime, *, archived: bool = False) -> _Known | None:
+    """None for an archived campaign, unless asked for."""
     present = gather_one(campaign_id, brand, now, archived=archived)
     if present is None:
         return None
     if isinstance(present.campaign, Undecidable):
         raise Refused(f"The campaign cannot be decided: {present.campaign.problem}", field="campaign")
-    return present.campaign.facts, present.period_ids
+    return _Known(present.campaign.facts, present.period_ids, present.paced)
 
 
 def _made(entry: ledger.Reserve) -> Reservation:
@@ -222,8 +246,7 @@ def _replay(
     known = _known(campaign_id, brand, now, archived=True)
     if known is None:
         raise AssertionError("a campaign with a reservation is never deleted")
-    facts, _ = known
-    return Answer(micros, brand.currency, facts.zone, as_granted(facts, now), earlier, replayed=True)
+    return Answer(micros, brand.currency, known.facts.zone, as_granted(known.facts, now), earlier, replayed=True)
 
 
 def _archived(campaign_id: UUID) -> Conflict:
@@ -265,7 +288,10 @@ def settle(reservation_id: UUID, amount: Decimal, *, actor: str, now: datetime) 
         reservation.campaign_id, amount, reservation.day, key=str(reservation.pk), channel=reservation.channel,
         description=f"Reserved for {reservation.channel}" if reservation.channel else "",
     )  # fmt: skip
-    result = post_and_evaluate([row], locked, brand_of, turned, source=Source.RESERVATION, actor=actor, now=now)
+    held = _held(reservation) if reservation.status == ReservationStatus.PENDING else None
+    result = post_and_evaluate(
+        [row], locked, brand_of, turned, source=Source.RESERVATION, actor=actor, now=now, held=held
+    )
     [posted] = result.answers
     if posted.error is not None:
         raise posted.error
@@ -282,6 +308,7 @@ def void(reservation_id: UUID, *, actor: str, now: datetime) -> Reservation:
         raise Conflict("This reservation was settled: the money was spent. To take it back, void its spend.")
     if reservation.status == ReservationStatus.PENDING:
         resolve([reservation], ReservationStatus.VOIDED, now=now)
+        pacing.give_back([_held(reservation)], now)
         before = {"amount": plain(reservation.amount, brand.currency)}
         audit(reservation, "void reservation", brand_id=brand.id, actor=actor, now=now, before=before)
     return reservation
@@ -317,7 +344,14 @@ def _expire(brand_id: UUID, now: datetime, limit: int) -> int:
     due = list(_due(now).filter(brand_id=brand_id).order_by("expires_at")[:limit])
     if due:
         resolve(due, ReservationStatus.EXPIRED, now=now)
+        pacing.give_back(map(_held, due), now)
     return len(due)
+
+
+def _held(reservation: Reservation) -> pacing.Held:
+    return pacing.Held(
+        reservation.campaign_id, reservation.channel, money.to_micros(reservation.amount), reservation.created_at
+    )
 
 
 def _due(now: datetime) -> QuerySet[Reservation]:

@@ -22,6 +22,7 @@ from campaigns.models import Campaign, Override
 from enforcement.decision import reached
 from enforcement.evaluation import Evaluation, evaluate
 from enforcement.snapshots import Selection, of_brands, of_campaigns
+from pacing import services as pacing
 from scheduling import services as scheduling
 from scheduling.models import Schedule
 from scheduling.services import ScheduleRow
@@ -160,11 +161,16 @@ def post_and_evaluate(
     now: datetime,
     correct: bool = False,
     spend_import_id: UUID | None = None,
+    held: pacing.Held | None = None,
 ) -> SpendResult:
-    """What posting spend is within a transaction that has locked the brands and recorded which of them have turned."""
+    """What posting spend is within a transaction that has locked the brands and recorded which of them have turned.
+
+    `held`: it was set aside before, and is now what became of it.
+    """
     posting = spending.post(
         rows, locked, brand_of, source=source, correct=correct, actor=actor, now=now, spend_import_id=spend_import_id
     )
+    pacing.take_in(posting.moved, locked, now, held)
     evaluation = evaluate_brands(
         locked,
         {row.campaign_id for row in rows if row.campaign_id in brand_of},
@@ -270,6 +276,7 @@ def _spend_changed(
             before={field: plain(value, currency) for field, value in before.items()},
             after={field: plain(value, currency) for field, value in after.items()},
         )  # fmt: skip
+    pacing.take_in(change.moved, locked, now)
     result = evaluate_brands(
         locked, [spend.campaign_id], _crossed(change.periods), cause=Cause.CORRECTION, actor=actor, now=now,
         brand_of={spend.campaign_id: spend.brand_id},
