@@ -21,13 +21,14 @@ from brands.services import INPUTS, zone_names
 from budget_system import money
 from budget_system.admin import brand_page, show
 from budget_system.admin.base import Panel, RecordAdmin, note, noted, query_url, with_archived
-from budget_system.admin.brand_actions import BUDGETS, BrandActions, stop_notice
+from budget_system.admin.brand_actions import BUDGETS, stop_notice
+from budget_system.admin.brand_bulk import BrandBulk
 from budget_system.admin.brand_charts import outlook
 from budget_system.admin.brand_timeline import timeline_of
 from budget_system.admin.budget_guard import warn_of_daily_above_monthly
 from budget_system.admin.filters import ArchivedFilter, DaysFilter, FixedFilter, Lookups, TodayFilter
 from budget_system.admin.forms import UseCaseForm
-from budget_system.admin.lists import share_used
+from budget_system.admin.lists import pace_text, paces_of, share_used
 from budget_system.admin.ui import AutocompleteSelectFilter, DropdownFilter, SearchableSelect
 from budget_system.db import joined, use_case
 from campaigns.models import Campaign, CampaignStatus
@@ -35,6 +36,9 @@ from enforcement import services
 from enforcement.explain import local_text
 from spending.figures import Spent, spent
 from spending.models import PeriodKind
+
+SEE_MEMBERS = ("access.view_membership", "brands.change_brand")
+"""Who may do one of these sees who works for a brand: its managers too, who cannot change that."""
 
 
 class BrandStateFilter(DropdownFilter):
@@ -93,7 +97,8 @@ class BrandForm(UseCaseForm):
         widget=SearchableSelect,
         choices=lambda: [(name, name) for name in sorted(zone_names())],
         initial="UTC",
-        help_text="Days and months of this brand begin at midnight here.",
+        help_text="Days, months and schedules of this brand go by the clock here. If another zone would pause or start "
+        "campaigns, you are shown which before it is saved.",
     )
     currency = forms.ChoiceField(
         widget=SearchableSelect,
@@ -118,10 +123,11 @@ class BrandFigures:
         self.now = now
         self.running = 0
         self.paused = 0
+        self.pace: float | None = None
 
 
 @admin.register(Brand)
-class BrandAdmin(BrandActions):
+class BrandAdmin(BrandBulk):
     form = BrandForm
     inputs = INPUTS
     budgets = BUDGETS
@@ -165,13 +171,17 @@ class BrandAdmin(BrandActions):
                 figures[brand_id].running = count
             else:
                 figures[brand_id].paused = count
+        for brand_id, pace in paces_of(rows, {pk: use.day.used for pk, use in uses.items()}, now).items():
+            figures[brand_id].pace = pace
         for brand in rows:
             note(brand, figures[brand.pk])
 
     @admin.display(description="spent today", ordering="today")
     def today(self, brand: Brand) -> SafeString:
-        use = noted(brand).spent.day
-        return show.use_bar(use.used, brand.daily_budget, brand.currency, use.forgiven)
+        figures = noted(brand)
+        use = figures.spent.day
+        bar = show.use_bar(use.used, brand.daily_budget, brand.currency, use.forgiven)
+        return bar if figures.pace is None else show.stacked(bar, show.small(pace_text(figures.pace)))
 
     @admin.display(description="spent this month", ordering="month")
     def month(self, brand: Brand) -> SafeString:
@@ -214,7 +224,7 @@ class BrandAdmin(BrandActions):
     def panels_below(self, obj: Brand, now: datetime) -> Sequence[Panel]:
         caller, _ = noted(obj, "asked")
         panels = [Panel("History of the budgets", brand_page.budgets_table(obj))]
-        if caller.may("access.view_membership"):
+        if any(map(caller.may, SEE_MEMBERS)):
             panels.append(Panel("Members", brand_page.members_of(obj, caller)))
         return [*panels, Panel("Timeline", timeline_of(obj, caller, now))]
 

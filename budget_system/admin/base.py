@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import NON_FIELD_ERRORS, ImproperlyConfigured
 from django.db import models
 from django.db.models import Field, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -23,6 +23,7 @@ from django.utils.safestring import SafeString
 
 from access.callers import Caller, caller_of
 from budget_system import clock
+from budget_system.admin.budget_guard import Unconfirmed
 from budget_system.admin.columns import columns_context, remember_columns
 from budget_system.admin.export import export_view, is_exportable
 from budget_system.admin.forms import AmountField, UseCaseForm
@@ -214,6 +215,11 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
             now = clock.now()
             above = self.panels_above(obj, now)
             context["panels_above"] = () if context["errors"] else above  # first what was wrong or is to be confirmed
+            form = context["adminform"].form
+            if isinstance(getattr(form, "refusal", None), Unconfirmed):
+                # A question, which has a box of its own: nothing that was typed is wrong.
+                form.errors.pop(NON_FIELD_ERRORS, None)
+                context["errors"] = ()
             context["panels_below"] = self.panels_below(obj, now)
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 

@@ -34,12 +34,6 @@ ENTRIES_READ = 300
 """How many changes of inputs are read for the history of the budgets."""
 
 
-def cards(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> SafeString:
-    """A table; on a phone each row is a card whose lines say what they are."""
-    labelled = [list(zip(headers, row, strict=True)) for row in rows]
-    return render_to_string("budget/cards.html", {"headers": headers, "rows": labelled, "empty": empty})
-
-
 # --- Money -----------------------------------------------------------------------------------------------------------
 
 
@@ -209,7 +203,7 @@ def budgets_table(thing: Brand | Campaign) -> SafeString:
     )
     names = (*BUDGETS, "timezone") if isinstance(thing, Brand) else BUDGETS
     versions = budget_history(reversed(entries), names)
-    table = cards(
+    table = show.cards(
         ["Budget", "Amount", "From", "Until", "Who", "Why"],
         [_version_cells(version, brand) for version in versions[:VERSIONS]],
         "No budget is on record yet.",
@@ -259,17 +253,18 @@ def members_of(brand: Brand, caller: Caller) -> SafeString:
     may_add = caller.may("access.add_membership") and brand.archived_at is None
     rows = [_member_cells(member, brand, caller, may_remove=may_remove) for member in members]
     headers = ["Person", "Role", "Works for it since", "Made a member by", *([""] if may_remove else [])]
-    table = cards(headers, rows, "Nobody works for this brand alone.")
+    table = show.cards(headers, rows, "Nobody works for this brand alone.")
     add = (
         show.link(reverse("admin:brands_brand_add_member", args=[brand.pk]), "Add a member…")
         if may_add
         else SafeString()
     )
     return format_html(
-        '{}<p class="mt-3">{} <span class="text-base-500 dark:text-base-400">Administrators see all brands anyway.'
+        '{}<p class="mt-3">{} <span class="text-base-500 dark:text-base-400">Administrators see all brands anyway.{}'
         "</span></p>",
         table,
         add,
+        "" if caller.may("access.add_membership") else " They add and remove members.",
     )
 
 

@@ -14,7 +14,6 @@ from django.utils.safestring import SafeString
 from access.callers import Caller
 from brands.models import AuditEntry, Brand
 from budget_system.admin import show
-from budget_system.admin.brand_page import cards
 from budget_system.admin.campaign_page import who
 from campaigns.models import CampaignStatus, StateChange
 from enforcement.explain import local_text
@@ -44,7 +43,7 @@ def timeline_of(brand: Brand, caller: Caller, now: datetime) -> SafeString:
         changes = StateChange.objects.filter(brand=brand).exclude(from_status=F("to_status"))
         events += _of_changes(list(changes.select_related("campaign").order_by("-id")[:READ]))
     latest = sorted(events, key=lambda event: (event.at, event.id), reverse=True)[:SHOWN]
-    table = cards(
+    table = show.cards(
         ["When", "What", "Why", "Who"],
         [(_when(brand, event.at, now), event.what, event.why, event.who) for event in latest],
         "Nothing has happened yet.",

@@ -1,4 +1,5 @@
 """Large changes of budgets are shown before they are made: what would pause or start, what remains, and a tick.
+So is another time zone, if campaigns would pause or start by it.
 
 The call that changes something is first made in a rehearsal, which is undone, and then again for real. What is large is
 said in `enforcement.preview`. The API is not asked: whoever calls it means what they send.
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 SHOWN = 10
 SEEN = "change_seen"
+ZONE = "timezone"
 WHY = "change_reason"
 
 
@@ -77,13 +79,14 @@ def guarded(
 ) -> T:
     """`call(reason)`, which makes these changes; or Unconfirmed, if they are large and nobody has confirmed them.
 
-    `reason` is what the page itself has asked for; without it, a large change asks for one.
+    Looked at are the `budgets`, and a brand's time zone: by another midnight, another day's budget counts. `reason` is
+    what the page itself has asked for; without it, a large change asks for one.
     """
-    moved = {name: changes[name] for name in budgets if name in changes}
+    moved = {name: changes[name] for name in (*budgets, ZONE) if name in changes}
     if not moved:
         return call(reason or "")
     expected = preview(thing, lambda: call(reason or ""), now)
-    large = any(why_large(getattr(thing, name), _amount(after)) for name, after in moved.items())
+    large = any(_why_large(thing, name, after) for name, after in moved.items())
     if not large and not expected.moves:
         return call(reason or "")
     confirm = _confirmed(form, expected.fingerprint(changes), asks_why=reason is None)
@@ -93,7 +96,7 @@ def guarded(
     message = (
         "Nothing is saved yet: what the change would do is another thing now than what was shown."
         if seen_before
-        else "Nothing is saved yet: this is a large change. See what it would do, and confirm it."
+        else f"Nothing is saved yet: {_why_asked(large=large)}. See what it would do, and confirm it."
     )
     raise Unconfirmed(message, confirm, consequences(thing, moved, expected, now))
 
@@ -109,6 +112,14 @@ def _confirmed(form: forms.Form, seen: str, *, asks_why: bool) -> ConfirmForm:
     if not asks_why:
         del confirm.fields[WHY]
     return confirm
+
+
+def _why_asked(*, large: bool) -> str:
+    return "this is a large change" if large else "campaigns would pause or start by this change"
+
+
+def _why_large(thing: Brand | Campaign, name: str, after: object) -> str:
+    return "" if name == ZONE else why_large(getattr(thing, name), _amount(after))
 
 
 def _amount(value: object) -> Decimal | None:
@@ -138,9 +149,9 @@ def consequences(
     return Consequences(
         changes=[
             (
-                name.replace("_", " ").capitalize(),
-                f"{show.limit(getattr(thing, name), brand.currency)} → {show.limit(_amount(after), brand.currency)}",
-                why_large(getattr(thing, name), _amount(after)),
+                name.replace("timezone", "time zone").replace("_", " ").capitalize(),
+                f"{_shown(name, getattr(thing, name), brand)} → {_shown(name, after, brand)}",
+                _why_large(thing, name, after),
             )
             for name, after in changes.items()
         ],
@@ -148,6 +159,10 @@ def consequences(
         remains=remains(expected),
         as_of=local_text(brand.zone, now, now),
     )
+
+
+def _shown(name: str, value: object, brand: Brand) -> str:
+    return str(value) if name == ZONE else show.limit(_amount(value), brand.currency)
 
 
 def moved_lines(expected: Preview) -> list[object]:

@@ -6,8 +6,9 @@ its button, so that many rows are no long wait. What was selected and what becam
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -18,12 +19,13 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 
 from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import actor_of
 from budget_system.admin.export_files import csv_lines
+from budget_system.admin.pages import ActionsAdmin
 from budget_system.errors import Refused
 from budget_system.ids import new_id
 
@@ -59,6 +61,27 @@ class Act(NamedTuple):
     """Called with the thing, the valid form, who asks, and the moment."""
     intro: str
     danger: bool = False
+    foretells: Callable[[Sequence[UUID]], Iterable[object]] | None = None
+    """What would come of it, given the ids of what is selected: lines for the page that asks."""
+
+
+class BulkAdmin(ActionsAdmin):
+    """An admin whose list acts on several at once. Selecting across pages is possible up to the limit."""
+
+    list_disable_select_all = False
+    bulk_limit = f"{LIMIT:,}"
+    acts: Mapping[str, Act] = {}
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(partial(bulk_view, self))
+        return [path("bulk/<str:job>/", view, name=f"{_name(self)}_bulk"), *super().get_urls()]
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        """Asked by the actions of the list, as their `permissions` say."""
+        return request.user.has_perm("brands.emergency_stop")
+
+    def has_clear_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("brands.clear_emergency_stop")
 
 
 def begin(model_admin: Any, request: HttpRequest, queryset: models.QuerySet[Any], act: str) -> HttpResponse | None:
@@ -87,8 +110,7 @@ def bulk_view(model_admin: Any, request: HttpRequest, job: str) -> HttpResponseB
     """The page of one selection: it asks, works, and tells what became of each row."""
     kept = request.session.get("bulk", {}).get(job)
     if kept is None or kept["model"] != model_admin.opts.label_lower:
-        model_admin.say(request, "That selection is no longer kept. Select again what you mean.", messages.WARNING)
-        return HttpResponseRedirect(reverse(f"admin:{_name(model_admin)}_changelist"))
+        return _gone(model_admin, request)
     act = model_admin.acts[kept["act"]]
     if not request.user.has_perm(act.needs):
         raise PermissionDenied
@@ -118,6 +140,7 @@ def _work(model_admin: Any, request: HttpRequest, act: Act, kept: dict[str, Any]
             thing = things.get(key)
             outcome = _outcome(act, thing, form, actor)
             kept["results"].append([key, *_named(thing), *outcome])
+        kept["at"] = clock.now().isoformat()
         if time.monotonic() >= ends_at:
             return
 
@@ -139,10 +162,13 @@ def _ask(model_admin: Any, request: HttpRequest, act: Act, kept: dict[str, Any],
     things = model_admin.get_queryset(request).filter(pk__in=[UUID(key) for key in kept["left"][:20]])
     count = len(kept["left"])
     names = [" · ".join(filter(None, _named(thing))) for thing in things]
+    foretold = act.foretells([UUID(key) for key in kept["left"]]) if act.foretells else []
     more = [f"and {count - len(names):,} more"] if count > len(names) else []
     context = {
         "title": act.title, "form": form, "button": act.button, "danger": act.danger, "subtitle": None,
-        "intro": [act.intro, f"For {count:,} {_things(model_admin, count)}:", show.lines([*names, *more])],
+        "intro": [
+            act.intro, *foretold, f"For {count:,} {_things(model_admin, count)}:", show.lines([*names, *more]),
+        ],
         "hidden": (), "original": None,
     }  # fmt: skip
     return _render(model_admin, request, "budget/ask.html", kept, context, form.media)
@@ -166,6 +192,7 @@ def _tell(model_admin: Any, request: HttpRequest, act: Act, kept: dict[str, Any]
         "total": len(results) + left,
         "left": left,
         "things": _things(model_admin, len(results) + left),
+        "at": show.utc(datetime.fromisoformat(kept["at"])),
         "table": "" if left else show.table(["Which", "What became of it"], rows, ""),
     }
     return _render(model_admin, request, "budget/bulk.html", kept, context, forms.Media())
@@ -179,6 +206,15 @@ def _download(kept: dict[str, Any], act: Act) -> StreamingHttpResponse:
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"},
     )
+
+
+def _gone(model_admin: Any, request: HttpRequest) -> HttpResponse:
+    """The page of a selection that this session does not know (any more)."""
+    back = reverse(f"admin:{_name(model_admin)}_changelist")
+    context = {"title": "No longer kept", "kept": KEPT, "actor": actor_of(request)}
+    response = _render(model_admin, request, "budget/bulk_gone.html", {"back": back}, context, forms.Media())
+    response.status_code = 404
+    return response
 
 
 def _render(

@@ -39,10 +39,14 @@ class OverrideForm(UntilForm):
         label="Holds to lift",
         widget=Checkboxes,
         choices=[(hold.value, hold.label) for hold in Hold if hold is not Hold.EMERGENCY_STOP],
-        help_text="Those that stand now are ticked. An emergency stop cannot be lifted; clear it instead.",
+        help_text="Until the override ends, these no longer keep it paused; any other hold still does, also one that "
+        "comes later. Those that stand now are ticked. An emergency stop cannot be lifted; clear it instead.",
     )
     extra_budget = AmountField(
-        label="At most how much more may be spent", required=False, help_text="Empty: no limit but the end."
+        label="At most how much more may be spent",
+        required=False,
+        help_text="Counted from now on. Once it is spent, the override lifts nothing any more. Empty: no limit but the "
+        "end.",
     )
     reason = forms.CharField(widget=Textarea(attrs={"rows": 3}), max_length=1000)
     field_order = ["lifts", "until", "moment", "extra_budget", "reason"]
@@ -85,9 +89,6 @@ class CampaignActions(ActionsAdmin):
     def has_pause_permission(self, request: HttpRequest) -> bool:
         """Asked by the actions of the list, as their `permissions` say."""
         return request.user.has_perm("campaigns.pause_campaign")
-
-    def has_stop_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("brands.emergency_stop")
 
     def offered(self, obj: Campaign) -> Iterable[str]:
         if obj.archived_at is not None:

@@ -1,16 +1,14 @@
 """What a person can do to several campaigns at once, from the list."""
 
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
 
 from budget_system.admin import show
-from budget_system.admin.bulk import ALREADY, DONE, HELD, LIMIT, Act, Outcome, begin, bulk_view
+from budget_system.admin.bulk import ALREADY, DONE, HELD, Act, BulkAdmin, Outcome, begin
 from budget_system.admin.campaign_actions import BulkPauseForm, CampaignActions
 from budget_system.admin.forms import OptionalReasonForm, ReasonForm
 from campaigns.holds import Hold, Verdict
@@ -54,11 +52,9 @@ def _after(verdict: Verdict) -> Outcome:
     return Outcome(DONE, "it runs") if verdict.runs else Outcome(HELD, f"by: {show.hold_words(verdict.holds)}")
 
 
-class CampaignBulk(CampaignActions):
-    """The acts of the list. Selecting across pages is possible up to the limit."""
+class CampaignBulk(BulkAdmin, CampaignActions):
+    """The acts of the list."""
 
-    list_disable_select_all = False
-    bulk_limit = f"{LIMIT:,}"
     actions = ("pause_selected", "activate_selected", "stop_selected", "clear_stop_selected")
     acts = {
         "pause": Act(
@@ -78,13 +74,6 @@ class CampaignBulk(CampaignActions):
             "Campaigns run again where nothing else holds them.",
         ),
     }  # fmt: skip
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(partial(bulk_view, self))
-        return [path("bulk/<str:job>/", view, name="campaigns_campaign_bulk"), *super().get_urls()]
-
-    def has_clear_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("brands.clear_emergency_stop")
 
     @admin.action(description="Pause…", permissions=["pause"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:

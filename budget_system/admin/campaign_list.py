@@ -15,7 +15,7 @@ from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.campaign_bulk import CampaignBulk
 from budget_system.admin.filters import ArchivedFilter, FixedFilter, Lookups, TodayFilter
-from budget_system.admin.lists import as_text, local_days, pace_of, share_used
+from budget_system.admin.lists import as_text, local_days, pace_of, pace_text, share_used
 from budget_system.admin.notes import note, noted
 from budget_system.admin.ui import AutocompleteSelectFilter, ChoicesDropdownFilter, DropdownFilter
 from campaigns.holds import Hold
@@ -122,7 +122,7 @@ class CampaignList(CampaignBulk):
     def today(self, campaign: Campaign) -> SafeString:
         use = noted(campaign).day
         bar = show.use_bar(use.used, campaign.daily_budget, campaign.brand.currency, use.forgiven)
-        pace = pace_of(campaign, use.used, noted(campaign, "now"))
+        pace = pace_of(campaign, use.used, [campaign.week], noted(campaign, "now"))
         return bar if pace is None else show.stacked(bar, show.small(pace_text(pace)))
 
     @admin.display(description="spent this month", ordering="month")
@@ -135,10 +135,3 @@ class CampaignList(CampaignBulk):
         text = local_text(campaign.brand.zone, campaign.next_check_at, noted(campaign, "now"))
         at, _, zone = text.rpartition(" ")
         return show.stacked(at, show.small(zone))
-
-
-def pace_text(pace: float) -> str:
-    """“Over pace: 1.6 times as fast as its day”."""
-    if pace == float("inf"):
-        return "Over pace: spent before its hours open"
-    return f"Over pace: {pace:.1f} times as fast as its day" if pace < 100 else "Over pace: its day has hardly begun"

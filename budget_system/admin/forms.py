@@ -1,6 +1,6 @@
 """Forms that hand what a person typed to one use case, and show what it refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -59,11 +59,16 @@ class UseCaseForm(forms.ModelForm[Any]):
     expected_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
     refusal: ClassVar[Refused | None] = None
     has_version: ClassVar[bool] = True
+    helps: ClassVar[Mapping[str, str]] = {}
+    """What a person may need to know of a field, in place of the model's few words."""
     version_of = ""
     """The attribute of the instance that holds the versioned thing; the instance itself if empty."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, text in self.helps.items():
+            if name in self.fields:
+                self.fields[name].help_text = text
         if self.instance._state.adding or not self.has_version:
             del self.fields["expected_version"]
         else:

@@ -5,11 +5,12 @@ key, each brand by its own calendar; a row is put together here, not by template
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, cached_property
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
@@ -20,7 +21,20 @@ from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import models
-from django.db.models import Case, CharField, ExpressionWrapper, F, FloatField, Lookup, OuterRef, Subquery, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    FloatField,
+    Lookup,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -45,7 +59,7 @@ from budget_system.admin.ui import (
 from campaigns.models import Campaign
 from enforcement.pace import LEAST_SHARE, is_over, passed_share, ratio
 from enforcement.snapshots import zones_in_use
-from scheduling.windows import week_from_text
+from scheduling.windows import ALWAYS, week_from_text, week_to_text
 from spending.models import BudgetPeriod, PeriodKind
 
 MOST_COUNTED = 10_000
@@ -125,10 +139,12 @@ def over_pace(queryset: models.QuerySet[Any], now: datetime) -> models.QuerySet[
     passed = cache(lambda weeks, name: passed_share(map(week_from_text, weeks), zone(name), now))
     rows: Iterable[tuple[str, float, frozenset[str], str]]
     if queryset.model is Brand:
-        shares = limited.values_list("text", "share", as_text("timezone"))
+        # Most brands have a campaign around the clock, and are open with it: the weeks of the others need not be read.
+        around = Exists(Campaign.objects.current().filter(brand=OuterRef("pk"), week__in=AROUND_THE_CLOCK))
+        shares = limited.annotate(around=around).values_list("text", "share", as_text("timezone"), "around")
         likely = [row for row in shares if row[1] >= LEAST_SHARE]
-        weeks = _weeks_of({pk for pk, _, _ in likely})
-        rows = ((pk, used, weeks.get(pk, frozenset(("",))), name) for pk, used, name in likely)
+        weeks = _weeks_of([pk for pk, _, _, always_open in likely if not always_open])
+        rows = ((pk, used, weeks.get(pk, _ALWAYS_OPEN), name) for pk, used, name, _ in likely)
     else:
         found = limited.values_list("text", "share", "week", as_text("brand__timezone"))
         rows = ((pk, used, frozenset((week,)), name) for pk, used, week, name in found if used >= LEAST_SHARE)
@@ -140,12 +156,17 @@ def as_text(path: str) -> Cast:
     return Cast(path, CharField())
 
 
-def _weeks_of(brand_ids: set[str]) -> dict[str, frozenset[str]]:
+AROUND_THE_CLOCK = (week_to_text(None), week_to_text(ALWAYS))
+"""The compiled weeks that are open at every moment, whatever else is open beside them."""
+_ALWAYS_OPEN = frozenset(AROUND_THE_CLOCK[:1])
+
+
+def _weeks_of(brand_ids: Sequence[str]) -> dict[str, frozenset[str]]:
     """The compiled weeks of the current campaigns of these brands."""
     weeks: dict[str, set[str]] = {}
-    for brand_id, week in Campaign.objects.current().order_by().values_list(as_text("brand_id"), "week"):
-        if brand_id in brand_ids:
-            weeks.setdefault(brand_id, set()).add(week)
+    campaigns = Campaign.objects.current().filter(Q(brand__pk__any_of=brand_ids)).order_by()
+    for brand_id, week in campaigns.values_list(as_text("brand_id"), "week"):
+        weeks.setdefault(brand_id, set()).add(week)
     return {brand_id: frozenset(texts) for brand_id, texts in weeks.items()}
 
 
@@ -165,13 +186,42 @@ class AnyOf(Lookup[bool]):
         return f"{left} IN (SELECT value FROM json_each(%s))", (*params, json.dumps(self.rhs))  # noqa: S608
 
 
-def pace_of(campaign: Campaign, used: Decimal, now: datetime) -> float | None:
-    """How many times as fast as its day a campaign spends, if that is well too fast; else None."""
-    if not campaign.daily_budget:
+def pace_of(thing: Brand | Campaign, used: Decimal, weeks: Iterable[str], now: datetime) -> float | None:
+    """How many times as fast as its day a thing spends, if that is well too fast; else None.
+
+    `weeks` are the compiled weeks of the campaigns that may spend its budget: a campaign's own, or all of a brand's.
+    """
+    if not thing.daily_budget:
         return None
-    share = float(used / campaign.daily_budget)
-    passed = passed_share([week_from_text(campaign.week)], campaign.brand.zone, now)
+    share = float(used / thing.daily_budget)
+    if share < LEAST_SHARE:
+        return None
+    place = thing.zone if isinstance(thing, Brand) else thing.brand.zone
+    passed = passed_share(map(week_from_text, weeks), place, now)
     return ratio(share, passed) if is_over(share, passed) else None
+
+
+def pace_text(pace: float) -> str:
+    """“Over pace: 1.6 times as fast as its day”."""
+    if pace == float("inf"):
+        return "Over pace: spent before its hours open"
+    return f"Over pace: {pace:.1f} times as fast as its day" if pace < 100 else "Over pace: its day has hardly begun"
+
+
+def weeks_of(brands: Iterable[Brand]) -> dict[UUID, frozenset[str]]:
+    """The compiled weeks of the current campaigns of these brands, in one query; without any, it is always open."""
+    some = list(brands)
+    # Databases write ids with hyphens or without, and read both.
+    found = {pk.replace("-", ""): weeks for pk, weeks in _weeks_of([brand.pk.hex for brand in some]).items()}
+    return {brand.pk: found.get(brand.pk.hex, _ALWAYS_OPEN) for brand in some}
+
+
+def paces_of(brands: Iterable[Brand], used: Mapping[UUID, Decimal], now: datetime) -> dict[UUID, float]:
+    """The brands among these that are over pace, and how many times as fast as their day."""
+    likely = [one for one in brands if one.daily_budget and float(used[one.pk] / one.daily_budget) >= LEAST_SHARE]
+    weeks = weeks_of(likely) if likely else {}
+    found = {brand.pk: pace_of(brand, used[brand.pk], weeks[brand.pk], now) for brand in likely}
+    return {pk: pace for pk, pace in found.items() if pace is not None}
 
 
 # --- Pages of a list -------------------------------------------------------------------------------------------------

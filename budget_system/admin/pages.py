@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from budget_system.admin.base import UseCaseAdmin
+from budget_system.admin.budget_guard import Unconfirmed
 from budget_system.admin.ui import ActionVariant
 from budget_system.errors import Refused
 
@@ -113,9 +114,10 @@ def ask(
                 else:
                     following = run(form)
                     return following if isinstance(following, HttpResponse) else _back_to(model_admin, obj)
+            except Unconfirmed as question:
+                vars(form)["refusal"] = question
             except Refused as error:
                 form.add_error(error.field if error.field in form.fields else None, error.message)
-                vars(form)["refusal"] = error
         return _page(
             model_admin, request, form, title=title, button=button, intro=intro, danger=danger,
             back=model_admin.url_of(obj), subtitle=str(obj), original=obj, foresees=foresee is not None,

@@ -218,6 +218,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) 
     return render_to_string("budget/table.html", {"headers": headers, "rows": rows, "empty": empty})
 
 
+def cards(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> SafeString:
+    """A table; on a phone each row is a card whose lines say what they are."""
+    labelled = [list(zip(headers, row, strict=True)) for row in rows]
+    return render_to_string("budget/cards.html", {"headers": headers, "rows": labelled, "empty": empty})
+
+
 def facts(pairs: Sequence[tuple[str, object]]) -> SafeString:
     """Read-only figures side by side."""
     return render_to_string("budget/facts.html", {"pairs": pairs})

@@ -2,13 +2,14 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from django.urls import reverse
 
 from access.roles import Role
-from brands.models import AuditEntry
+from brands.models import AuditEntry, Brand
 from budget_system import clock
 from budget_system.admin import bulk
 from budget_system.errors import Conflict
@@ -22,6 +23,7 @@ from tests.integration.people import at_the_admin, person
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:campaigns_campaign_changelist"
+BRANDS = "admin:brands_brand_changelist"
 
 
 @pytest.fixture
@@ -34,14 +36,15 @@ def ann(story: Story, monkeypatch: pytest.MonkeyPatch) -> Person:
     return Person(story, monkeypatch)
 
 
-def select(client: Any, action: str, campaigns: list[Campaign]) -> Any:
-    chosen = {"action": action, "_selected_action": [str(campaign.pk) for campaign in campaigns], "index": "0"}
-    return client.post(f"{reverse(LIST)}?q=", chosen, follow=True)
+def select(client: Any, action: str, things: Sequence[Campaign | Brand]) -> Any:
+    chosen = {"action": action, "_selected_action": [str(thing.pk) for thing in things], "index": "0"}
+    page = BRANDS if isinstance(things[0], Brand) else LIST
+    return client.post(f"{reverse(page)}?q=", chosen, follow=True)
 
 
-def act(ann: Person, action: str, campaigns: list[Campaign], **said: str) -> Any:
+def act(ann: Person, action: str, things: Sequence[Campaign | Brand], **said: str) -> Any:
     """Select, answer what is asked, and come to the page that tells."""
-    asked = select(ann.client, action, campaigns)
+    asked = select(ann.client, action, things)
     assert asked.status_code == 200
     return ann.client.post(asked.request["PATH_INFO"], said, follow=True)
 
@@ -134,6 +137,23 @@ def test_what_takes_long_is_done_in_steps_and_shows_how_far_it_is(
     assert not Campaign.objects.filter(holds="").exists()
 
 
+def test_a_result_says_as_of_when_it_is_and_in_words_when_it_is_kept_no_more(story: Story, ann: Person) -> None:
+    a = story.campaign()
+    told = act(ann, "pause_selected", [a], until="none")
+    story.activate(a)
+
+    again = text_of(ann.client.get(told.request["PATH_INFO"]))
+    for _ in range(bulk.KEPT):
+        act(ann, "pause_selected", [a], until="none")
+    gone = ann.client.get(told.request["PATH_INFO"])
+
+    assert "Done as of 2026-05-05 10:00:00 UTC." in again
+    assert "A Acme done" in again
+    assert gone.status_code == 404
+    assert "What became of that selection is no longer kept here" in text_of(gone)
+    assert f"{reverse('admin:brands_auditentry_changelist')}?q=" in gone.content.decode()
+
+
 def test_what_became_of_them_can_be_downloaded(story: Story, ann: Person) -> None:
     a = story.campaign("=A")
 
@@ -181,9 +201,70 @@ def test_who_may_not_act_is_refused_even_with_the_address(story: Story, monkeypa
     asked = select(client, "pause_selected", [a])
     operator.groups.clear()
     refused = client.post(asked.request["PATH_INFO"], {"until": "none"})
-    elsewhere = at_the_admin(person(Role.MANAGER, story.brand)).get(asked.request["PATH_INFO"], follow=True)
+    elsewhere = at_the_admin(person(Role.MANAGER, story.brand)).get(asked.request["PATH_INFO"])
 
     assert refused.status_code == 403
-    assert "That selection is no longer kept" in messages_of(elsewhere)[0]
+    assert elsewhere.status_code == 404
+    assert "What became of that selection is no longer kept here" in text_of(elsewhere)
     assert story.runs(a)
     assert ACTOR not in {entry.actor for entry in AuditEntry.objects.all()}
+
+
+# --- Brands
+
+
+def test_several_brands_are_stopped_with_one_reason_and_each_says_what_stopped(story: Story, ann: Person) -> None:
+    story.pause(story.campaigns("AB")[0])
+    other = Story(name="Other")
+    other.campaign("C")
+    stopped = Story(name="Stopped")
+    services.emergency_stop_brand(stopped.brand.pk, reason="x", actor=TESTER, now=story.now)
+    brands = [story.brand, other.brand, stopped.brand]
+
+    asked = text_of(select(ann.client, "stop_selected", brands))
+    unsaid = act(ann, "stop_selected", brands, reason="")
+    page = text_of(act(ann, "stop_selected", brands, reason="Fraud"))
+
+    assert "Campaigns that run now and stop at once: 2 of 3." in asked
+    assert "For 3 brands: Acme Other Stopped" in asked
+    assert "This field is required" in text_of(unsaid)
+    assert "Emergency stop: 3 of 3 brands" in page
+    assert "Acme done 1 campaign stopped" in page
+    assert f"Stopped already so stopped since Tue 12:00 Europe/Berlin by {TESTER}" in page
+    assert not Campaign.objects.filter(holds="").exists()
+    assert list(AuditEntry.objects.filter(reason="Fraud").values_list("action", flat=True)) == ["emergency stop"] * 2
+
+
+def test_clearing_the_stops_of_brands_says_what_started_and_what_is_still_held(story: Story, ann: Person) -> None:
+    a, b = story.campaigns("AB")
+    story.pause(b)
+    other = Story(name="Other")
+    c = other.campaign("C")
+    services.emergency_stop(c.pk, reason="x", actor=TESTER, now=story.now)
+    calm = Story(name="Calm")
+    for one in (story, other):
+        services.emergency_stop_brand(one.brand.pk, reason="x", actor=TESTER, now=story.now)
+    brands = [story.brand, other.brand, calm.brand]
+
+    asked = text_of(select(ann.client, "clear_stop_selected", brands))
+    page = text_of(act(ann, "clear_stop_selected", brands, reason="Over"))
+
+    assert "and that start: 1 of 3." in asked
+    assert "Acme done 1 campaign started, 1 still held by: Paused by hand" in page
+    assert "Other still held 0 campaigns started, 1 still held by: Emergency stop" in page
+    assert "Calm already so no stop of its own" in page
+    assert story.runs(a)
+    assert other.holds(c) == (Hold.EMERGENCY_STOP,)
+
+
+def test_who_may_stop_brands_may_not_clear_the_stops(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: story.now)
+    client = at_the_admin(person(Role.OPERATOR, story.brand))
+    elsewhere = Story(name="Elsewhere")
+
+    page = text_of(client.get(reverse(BRANDS)))
+    theirs = select(client, "stop_selected", [story.brand, elsewhere.brand])
+
+    assert "Emergency stop…" in page
+    assert "Clear emergency stop…" not in page
+    assert "For 1 brand: Acme" in text_of(theirs)

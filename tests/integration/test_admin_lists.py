@@ -127,6 +127,26 @@ def test_a_brand_is_over_pace_by_the_hours_in_which_any_of_its_campaigns_is_open
     assert [brand.name for brand in found] == ["Late"]
 
 
+def test_a_brand_that_is_over_pace_says_so_in_its_row(story: Story, ann: Person) -> None:
+    """It is noon: of 11:00 to 22:00 a tenth has passed, and of a whole day half, whatever else is open beside it."""
+    hours = [window(TUE, "11:00", "22:00")]
+    for name, weeks, spent in (
+        ("Late", [hours], "40"), ("Mixed", [hours, None], "55"), ("Steady", [None], "50"), ("Fast", [None], "70"),
+        ("Two", [hours, [window(TUE, "22:00", "23:00")]], "20"), ("Little", [hours], "9"),
+    ):  # fmt: skip
+        of = Story(name=name)
+        campaigns = [of.campaign(str(number), rows=rows) for number, rows in enumerate(weeks)]
+        of.spend(campaigns[0], spent)
+
+    listed = text_of(ann.opens("brands_brand_changelist", today="pace"))
+    found = ann.opens("brands_brand_changelist", today="pace").context["cl"].result_list
+
+    assert [brand.name for brand in found] == ["Fast", "Late", "Two"]
+    assert "Over pace: 1.4 times as fast as its day" in listed
+    assert "Over pace: 4.4 times as fast as its day" in listed
+    assert ann.reads("brands_brand_changelist").count("Over pace: ") == 3
+
+
 def test_nearly_used_up_is_from_eighty_per_cent(story: Story, ann: Person) -> None:
     for name, spent in (("a", "7.99"), ("b", "8"), ("c", "9.99"), ("d", "10")):
         story.spend(story.campaign(name, daily_budget="10"), spent)

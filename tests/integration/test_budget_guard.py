@@ -75,7 +75,9 @@ def test_a_large_change_is_not_saved_until_it_is_confirmed_with_a_reason(story: 
     saved = ann.confirms(PAGE, story.brand.pk, response=asked, change_reason="A big launch")
 
     assert "100.00 EUR → 1,000.00 EUR (more than double)" in text_of(asked)
-    assert "Nothing is saved yet" in str(errors_of(asked))
+    assert text_of(asked).count("Nothing is saved yet: this is a large change.") == 1
+    assert errors_of(asked) == {}
+    assert "Please correct" not in text_of(asked)
     assert unsaved == still == 100
     assert "Tick this to make the change." in text_of(unticked)
     assert "This field is required." in text_of(no_reason)
@@ -159,6 +161,37 @@ def test_changes_of_other_inputs_are_not_asked_about(story: Story, ann: Person) 
 
     assert refusal_of(response) is None
     assert "was changed" in messages_of(response)[0]
+
+
+def test_another_time_zone_is_asked_about_when_campaigns_would_start_by_it(story: Story, ann: Person) -> None:
+    """It is noon in Berlin on 5 May, and the 6th begins in Kiritimati."""
+    a, b = story.campaigns("AB")
+    story.spend(a, "100")
+
+    asked = ann.sends(PAGE, story.brand.pk, timezone="Pacific/Kiritimati", name="Islands")
+    story.brand.refresh_from_db()
+    unsaved = str(story.brand.timezone), states([a, b])
+    saved = ann.confirms(PAGE, story.brand.pk, response=asked, change_reason="They moved")
+
+    page = text_of(asked)
+    assert "campaigns would pause or start by this change" in page
+    assert "Time zone Europe/Berlin → Pacific/Kiritimati" in page
+    assert "2 campaigns would start: A B" in page
+    assert unsaved == ("Europe/Berlin", ["PAUSED", "PAUSED"])
+    assert "Campaigns: 2 started." in messages_of(saved)[0]
+    assert states([a, b]) == ["ACTIVE", "ACTIVE"]
+    assert AuditEntry.objects.get(action="change brand").reason == "They moved"
+
+
+def test_a_campaigns_page_asks_and_does_not_speak_of_errors(story: Story, ann: Person) -> None:
+    a = story.campaign(daily_budget="50")
+
+    asked = ann.sends("campaigns_campaign_change", a.pk, daily_budget="500")
+
+    page = text_of(asked)
+    assert page.count("Nothing is saved yet: this is a large change.") == 1
+    assert "Please correct" not in page
+    assert "errornote" not in asked.content.decode()
 
 
 def test_a_campaigns_budget_is_guarded_together_with_its_flight(story: Story, ann: Person) -> None:
