@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -23,6 +23,7 @@ from budget_system.admin.budget_guard import guarded, warn_of_daily_above_monthl
 from budget_system.admin.campaign_actions import now_text
 from budget_system.admin.campaign_list import CampaignList
 from budget_system.admin.campaign_page import OLDER, charts_panel, state_panel, timeline_panel, who
+from budget_system.admin.edit_conflict import SEEN, merged, seen_text
 from budget_system.admin.filters import DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import UseCaseForm
 from budget_system.admin.ui import (
@@ -30,7 +31,7 @@ from budget_system.admin.ui import (
     DropdownFilter,
     Switch,
 )
-from budget_system.admin.week import WeekInline, changed_rows, week_context
+from budget_system.admin.week import WeekInline, changed_rows, is_week, stored_week, week_context
 from budget_system.errors import Conflict
 from campaigns.holds import Hold, Verdict
 from campaigns.models import Campaign, Override, StateChange
@@ -48,15 +49,28 @@ class CampaignForm(UseCaseForm):
         required=False, widget=Switch, label="Create it paused", help_text="It then waits for a person to activate it."
     )
 
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+    helps = {
+        "platform": "Where it runs. Reports of that platform are matched with it.",
+        "external_id": "The id that the platform's own reports and addresses show, such as 12345678901 in Google Ads. "
+        "An import finds the campaign by it; while it is empty, by its name.",
+        "start_date": "First day on which it may run, from midnight by the brand's clock. Empty: no start.",
+        "end_date": "Last day on which it may run, until midnight by the brand's clock. Empty: no end.",
+    }
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not self.instance._state.adding:
+        if self.instance._state.adding:
+            del self.fields[SEEN]
+        else:
             del self.fields["paused"]
+            self.initial[SEEN] = seen_text(self, INPUTS, stored_week(self.instance))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if isinstance(self.refusal, Conflict):
-            self._go_on_from_what_is_stored()
+        if isinstance(self.refusal, Conflict) and cleaned.get("expected_version") != self.instance.version:
+            self.errors.pop(NON_FIELD_ERRORS, None)
+            self.add_error(None, self._go_on_from_what_is_stored())
         return cleaned
 
     def _check_version(self, expected: int | None) -> None:
@@ -65,22 +79,30 @@ class CampaignForm(UseCaseForm):
         except ValidationError:
             if expected is None:
                 raise
-            self._go_on_from_what_is_stored()
-            raise ValidationError(self._conflict()) from None
+            raise ValidationError(self._go_on_from_what_is_stored()) from None
 
-    def _go_on_from_what_is_stored(self) -> None:
-        """Nothing that was typed or painted is lost: saved once more, it takes the place of what is stored now."""
-        self.data = {**dict(self.data.items()), self.add_prefix("expected_version"): str(self.instance.version)}
-
-    def _conflict(self) -> str:
+    def _go_on_from_what_is_stored(self) -> str:
+        """Nothing that was typed or painted is lost, and saving once more writes that and nothing else. Says so."""
+        found = merged(self, INPUTS, stored_week(self.instance))
+        data = dict(self.data.items()) if found is None else found.data
+        self.data = {**data, self.add_prefix("expected_version"): str(self.instance.version)}
+        if found is not None:
+            note(self.instance, found.week, SEEN)
         last = AuditEntry.objects.filter(object_id=self.instance.pk).order_by("-id").first()
-        what = f" ({last.action}, by {who(last.actor)})" if last is not None else ""
-        other = [str(self.fields[name].label or name).lower() for name in INPUTS if name in self.changed_data]
-        differs = f" What is stored is another {', another '.join(other)}." if other else ""
+        who_and_what = f" ({last.action}, by {who(last.actor)})" if last is not None else ""
+        begin = f"“{self.instance}” was changed by somebody else while you were editing{who_and_what}."
+        if found is None:
+            return (
+                f"{begin} Nothing was saved; what you typed and painted is still here. Save again to put yours in the "
+                "place of theirs, or reload the page to begin from what is stored."
+            )
+        theirs = f"They changed {', '.join(found.theirs)}." if found.theirs else "Nothing on this form was changed."
+        both = (
+            f" You both changed the {', the '.join(found.both)}: saving puts yours in its place." if found.both else ""
+        )
         return (
-            f"“{self.instance}” was changed by somebody else while you were editing{what}. Nothing was saved; what you "
-            f"typed and painted is still here.{differs} Save again to put yours in the place of theirs, or reload the "
-            "page to begin from what is stored."
+            f"{begin} {theirs} Nothing of yours was saved yet; what you typed and painted is still here.{both} Save "
+            "again to save only what you changed, or reload the page to begin from what is stored."
         )
 
 
@@ -142,8 +164,24 @@ class CampaignAdmin(CampaignList):
     ) -> HttpResponse:
         if obj is not None:
             note(obj, request.GET.get(OLDER), OLDER)
-            context["week"] = week_context(obj, context["inline_admin_formsets"], clock.now())
+            week = week_context(obj, context["inline_admin_formsets"], clock.now())
+            context["week"] = {**week, "unsaved": context["adminform"].form.is_bound}
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
+
+    def get_inline_formsets(self, request: HttpRequest, formsets: Any, inline_instances: Any, obj: Any = None) -> Any:
+        """After a conflict, a week that this person did not change is shown as somebody else has left it."""
+        seen = None if obj is None else vars(obj).get(f"_{SEEN}")
+        if seen is not None:
+            formsets = [
+                self._stored_anew(request, obj, inline, formset) if is_week(formset, seen) else formset
+                for formset, inline in zip(formsets, inline_instances, strict=True)
+            ]
+        return super().get_inline_formsets(request, formsets, inline_instances, obj)
+
+    def _stored_anew(self, request: HttpRequest, obj: Campaign, inline: Any, formset: Any) -> Any:
+        arguments = self.get_formset_kwargs(request, obj, inline, formset.prefix)
+        sent = ("data", "files", "save_as_new")
+        return type(formset)(**{name: value for name, value in arguments.items() if name not in sent})
 
     def panels_above(self, obj: Campaign, now: datetime) -> Sequence[Panel]:
         return [Panel(show.campaign_label(obj), state_panel(obj, now)), Panel("Spend", charts_panel(obj, now))]

@@ -157,6 +157,23 @@ def _stored(rows: Iterable[Schedule]) -> list[ScheduleRow]:
     return [ScheduleRow(row.window, row.is_active) for row in rows]
 
 
+def stored_week(campaign: Campaign) -> list[list[object]]:
+    """The stored rows as a page can bring them along, to tell later whether they are still the same."""
+    return _plain(_stored(stored_rows(campaign)))
+
+
+def is_week(formset: Any, week: object) -> bool:
+    """Whether the rows that were sent are these, as `stored_week` gave them."""
+    return formset.is_bound and formset.is_valid() and _plain(_rows_of(formset)) == week
+
+
+def _plain(rows: Iterable[ScheduleRow]) -> list[list[object]]:
+    return [
+        [window.day_of_week, window.start.isoformat(), window.end.isoformat(), window.ends_next_day, active]
+        for window, active in sorted(rows)
+    ]
+
+
 # --- What the grid needs to know -------------------------------------------------------------------------------------
 
 

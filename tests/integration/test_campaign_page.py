@@ -14,7 +14,7 @@ from scheduling.models import Schedule
 from scheduling.services import describe, rows_of
 from tests.factories import ACTOR as TESTER
 from tests.factories import FRI, MON, SAT, TUE, Story, window
-from tests.integration.admin_client import Person, errors_of, filled, messages_of, text_of
+from tests.integration.admin_client import ACTOR, Person, errors_of, filled, messages_of, text_of
 from tests.integration.people import at_the_admin, person
 
 pytestmark = pytest.mark.django_db
@@ -127,15 +127,52 @@ def test_after_a_conflict_what_was_painted_is_there_and_can_be_saved(story: Stor
     refused = ann.sends_filled(PAGE, (a.pk,), data, {"schedules-0-end_time": "17:00"})
     page = text_of(refused)
     kept = rows_in_words(a)
-    ann.sends_filled(PAGE, (a.pk,), filled(refused), {"daily_budget": "9"})
+    ann.sends_filled(PAGE, (a.pk,), filled(refused), {})
 
-    assert (
-        "changed by somebody else while you were editing (change campaign, by bob)" in errors_of(refused)["__all__"][0]
-    )
-    assert "What is stored is another daily budget." in errors_of(refused)["__all__"][0]
+    told = errors_of(refused)["__all__"][0]
+    assert "changed by somebody else while you were editing (change campaign, by bob)" in told
+    assert "They changed daily budget from nothing to “9.00”, the week." in told
     assert "Stored is: Tuesday 11:00–13:00." in page
     assert kept == ["Tuesday 11:00–13:00"]
     assert rows_in_words(a) == ["Monday 09:00–17:00"]
+    assert Campaign.objects.get(pk=a.pk).daily_budget == 9
+
+
+def test_after_a_conflict_only_what_this_person_changed_is_written(story: Story, ann: Person) -> None:
+    a = story.campaign(rows=[window(MON, "09:00", "12:00")], name="A", daily_budget="5", external_id="g-1")
+    data = filled(ann.opens(PAGE, a.pk))
+    services.replace_week(a.pk, [window(TUE, "11:00", "13:00")], actor="user: bob", now=story.now)
+    theirs = {"name": "Theirs", "daily_budget": "9", "start_date": "2026-05-01", "external_id": ""}
+    services.change_campaign(a.pk, theirs, actor="user: bob", now=story.now)
+
+    refused = ann.sends_filled(PAGE, (a.pk,), data, {"name": "Mine", "end_date": "2026-06-30"})
+    between = Campaign.objects.get(pk=a.pk)
+    saved = ann.sends_filled(PAGE, (a.pk,), filled(refused), {})
+
+    told = errors_of(refused)["__all__"][0]
+    assert "name from “A” to “Theirs”" in told
+    assert "external id from “g-1” to nothing" in told.replace("platform campaign id", "external id")
+    assert "You both changed the name: saving puts yours in its place." in told
+    assert (between.name, between.end_date) == ("Theirs", None)
+    after = Campaign.objects.get(pk=a.pk)
+    assert "was changed" in messages_of(saved)[0]
+    assert (after.name, after.daily_budget, after.external_id) == ("Mine", 9, "")
+    assert (str(after.start_date), str(after.end_date)) == ("2026-05-01", "2026-06-30")
+    assert rows_in_words(a) == ["Tuesday 11:00–13:00"]
+    last = AuditEntry.objects.filter(actor=ACTOR).get()
+    assert set(last.after) == {"name", "end_date"}
+
+
+def test_a_page_that_does_not_say_what_it_showed_writes_what_it_has(story: Story, ann: Person) -> None:
+    a = story.campaign(daily_budget="5")
+    data = filled(ann.opens(PAGE, a.pk))
+    services.change_campaign(a.pk, {"daily_budget": "9"}, actor="user: bob", now=story.now)
+
+    refused = ann.sends_filled(PAGE, (a.pk,), data, {"seen": "{", "name": "B"})
+    ann.sends_filled(PAGE, (a.pk,), filled(refused), {})
+
+    assert "Save again to put yours in the place of theirs" in errors_of(refused)["__all__"][0]
+    assert Campaign.objects.get(pk=a.pk).daily_budget == 5
 
 
 def test_a_conflict_under_the_lock_can_be_saved_again_too(
