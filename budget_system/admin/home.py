@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import render
 from django.urls import reverse
@@ -26,12 +26,16 @@ from brands.periods import day_starts_at, local_date, month_start, next_midnight
 from budget_system import clock, money
 from budget_system.admin import show
 from budget_system.admin.brand_charts import day_chart, month_chart, outlook
+from budget_system.admin.lists import pace_text, weeks_of
 from budget_system.health import OVERDUE
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus, Override, StateChange
 from enforcement.decision import reached
 from enforcement.explain import local_text
 from enforcement.models import Run, RunKind
+from enforcement.pace import is_over, is_under, passed_share, ratio
+from scheduling.windows import week_from_text
+from spending import import_access
 from spending.figures import Spent, spent
 from spending.history import by_day
 from spending.models import BudgetPeriod, ImportState, PeriodKind, SpendImport
@@ -42,6 +46,10 @@ BRANDS_SHOWN = 30
 CHANGES_SHOWN = 12
 LATELY = timedelta(hours=12)
 SOON = timedelta(hours=24)
+NEEDS_SHOWN = 40
+SILENT_SHOWN = 5
+LITTLE = 75
+"""A month that comes to less than so many per cent of its budget leaves money unused that was meant to be spent."""
 STALE_DAYS = 2
 """A brand whose campaigns run and that has no spend of these last days: somebody does not report."""
 
@@ -52,6 +60,8 @@ class Need(NamedTuple):
     tone: str
     text: str
     url: str
+    step: str = ""
+    """What to do about it."""
 
 
 class Row(NamedTuple):
@@ -112,6 +122,8 @@ def gather(caller: Caller, now: datetime) -> Home:
     brands = caller.only_theirs(Brand.objects.current(), "pk")
     campaigns = caller.only_theirs(Campaign.objects.current())
     rows = _rows(brands, campaigns, now)
+    tick = last_tick(now)
+    urgent_first = (show.BAD, show.WARN, show.INFO).index
     paused = Counter(
         {
             Hold(reason).label if reason else "": count
@@ -126,9 +138,9 @@ def gather(caller: Caller, now: datetime) -> Home:
         brands=brands.count(),
         running=running,
         paused=paused.most_common(),
-        needs=list(_needs(caller, rows, campaigns, now)),
+        needs=sorted(_needs(caller, rows, brands, campaigns, tick, now), key=lambda need: urgent_first(need.tone)),
         changes=list(changes.select_related("campaign__brand")[:CHANGES_SHOWN]),
-        tick=last_tick(now),
+        tick=tick,
     )
 
 
@@ -197,65 +209,132 @@ def last_tick(now: datetime) -> tuple[str, str]:
 # --- What needs a person ---------------------------------------------------------------------------------------------
 
 
-def _needs(caller: Caller, rows: Sequence[Row], campaigns: Any, now: datetime) -> Iterator[Need]:
-    stopped = caller.only_theirs(Brand.objects.current(), "pk").exclude(emergency_stopped_at=None).order_by("name")
-    for brand in stopped[:5]:
-        since = local_text(brand.zone, brand.emergency_stopped_at or now, now)
-        yield Need(show.BAD, f"{brand}: emergency stop since {since}: {brand.emergency_stop_reason}", _page(brand))
-    own_stop = campaigns.exclude(emergency_stopped_at=None).count()
-    if own_stop:
-        url = _list("campaigns_campaign", hold=Hold.EMERGENCY_STOP.value)
-        yield Need(show.BAD, f"{_count(own_stop, 'campaign')} in emergency stop", url)
+def _needs(
+    caller: Caller, rows: Sequence[Row], brands: Any, campaigns: Any, tick: tuple[str, str], now: datetime
+) -> Iterator[Need]:
+    if tick[0] != show.GOOD and any(row.running or row.paused for row in rows):
+        step = "Nothing is lost meanwhile: spend is taken, and stops on its own budget at once."
+        yield Need(show.BAD, f"The worker does not look. {tick[1]}", _list("enforcement_run"), step)
+    yield from _stops(brands, campaigns, now)
+    paces = _paces(rows, now)
     for row in rows:
-        yield from _needs_of(row, now)
+        yield from _needs_of(row, paces.get(row.brand.pk), now)
+    if len(rows) == BRANDS_SHOWN:
+        yield from _silent(brands, rows, now)
     unscheduled = campaigns.filter(holds__contains=Hold.NO_SCHEDULE.value).count()
     if unscheduled:
-        url = _list("campaigns_campaign", hold=Hold.NO_SCHEDULE.value)
-        yield Need(show.WARN, f"{_count(unscheduled, 'campaign')} with windows of which none is active", url)
+        url = _list("campaigns_campaign", reason=Hold.NO_SCHEDULE.value)
+        text = f"{_count(unscheduled, 'campaign')} with windows of which none is active"
+        yield Need(show.WARN, text, url, "Make a window active, or paint the week.")
     ending = caller.only_theirs(
         Override.objects.filter(cleared_at=None, ends_at__gt=now, ends_at__lte=now + SOON), "campaign__brand"
     )
     for override in ending.select_related("campaign__brand").order_by("ends_at")[:5]:
         ends = local_text(override.campaign.brand.zone, override.ends_at, now)
         url = reverse("admin:campaigns_campaign_change", args=[override.campaign_id])
-        yield Need(show.INFO, f"{show.campaign_label(override.campaign)}: its override ends {ends}", url)
-    yield from _needs_of_the_system(caller, now)
+        text = f"{show.campaign_label(override.campaign)}: its override ends {ends}"
+        yield Need(show.INFO, text, url, "Override it anew if it is to run on; otherwise nothing has to be done.")
+    yield from _needs_of_imports(caller, now)
+    failed = Run.objects.filter(started_at__gte=now - SOON).exclude(error="").count() if caller.sees_all_brands() else 0
+    if failed:
+        url = _list("enforcement_run", outcome="error")
+        text = f"{_count(failed, 'run')} failed in the last 24 hours"
+        yield Need(show.BAD, text, url, "Open the last one: its error names the cause.")
 
 
-def _needs_of(row: Row, now: datetime) -> Iterator[Need]:
+def _stops(brands: Any, campaigns: Any, now: datetime) -> Iterator[Need]:
+    for brand in brands.exclude(emergency_stopped_at=None).order_by("name")[:5]:
+        since = local_text(brand.zone, brand.emergency_stopped_at or now, now)
+        text = f"{brand}: emergency stop since {since}: {brand.emergency_stop_reason}"
+        yield Need(show.BAD, text, _page(brand), "Clear it once the cause is gone.")
+    own_stop = campaigns.exclude(emergency_stopped_at=None).count()
+    if own_stop:
+        url = _list("campaigns_campaign", reason=Hold.EMERGENCY_STOP.value)
+        text = f"{_count(own_stop, 'campaign')} in emergency stop"
+        yield Need(show.BAD, text, url, "Clear the stops, several at once, once the cause is gone.")
+
+
+def _paces(rows: Sequence[Row], now: datetime) -> dict[UUID, float]:
+    """How many times as fast as their day those brands spend that are well over or under pace."""
+    weeks = weeks_of(row.brand for row in rows if row.brand.daily_budget)
+    found = {}
+    for row in rows:
+        if not row.brand.daily_budget or not row.running:
+            continue
+        share = float(row.spent.day.used / row.brand.daily_budget)
+        passed = passed_share(map(week_from_text, weeks[row.brand.pk]), row.brand.zone, now)
+        if is_over(share, passed) or is_under(share, passed):
+            found[row.brand.pk] = ratio(share, passed)
+    return found
+
+
+def _needs_of(row: Row, pace: float | None, now: datetime) -> Iterator[Need]:
     currency, url = row.brand.currency, _page(row.brand)
-    for use, budget, name in (
-        (row.spent.day, row.brand.daily_budget, "daily"),
-        (row.spent.month, row.brand.monthly_budget, "monthly"),
+    for use, budget, name, ends in (
+        (row.spent.day, row.brand.daily_budget, "daily", "midnight there"),
+        (row.spent.month, row.brand.monthly_budget, "monthly", "the month's end"),
     ):
         if budget is not None and reached(money.to_micros(budget), money.to_micros(use.used)):
             over = use.used - budget
             by = f", {show.amount(over, currency)} over it" if over > 0 else ""
             words = f"{row.brand}: {name} budget of {show.amount(budget, currency)} used up{by}"
-            yield Need(show.BAD if over > 0 else show.WARN, words, url)
-    budget = row.brand.monthly_budget
-    if budget and row.projected is not None and row.spent.month.used < budget < row.projected:
-        text = f"{row.brand}: at this rate the month comes to {show.amount(row.projected, currency)}"
-        yield Need(show.WARN, f"{text}, of {show.amount(budget, currency)}", url)
+            step = f"Raise the budget, or let its campaigns wait until {ends}."
+            yield Need(show.BAD if over > 0 else show.WARN, words, url, step)
+    yield from _pace_of(row, pace)
     expected = local_date(row.brand.zone, now) - timedelta(days=STALE_DAYS - 1)
     if row.running and (row.last_day is None or row.last_day < expected):
-        since = f"since {row.last_day}" if row.last_day else "yet"
-        yield Need(show.WARN, f"{row.brand}: campaigns run, and no spend was reported {since}", url)
+        yield _stale(row.brand, f"since {row.last_day}" if row.last_day else "yet")
 
 
-def _needs_of_the_system(caller: Caller, now: datetime) -> Iterator[Need]:
-    if not caller.sees_all_brands():
+def _pace_of(row: Row, pace: float | None) -> Iterator[Need]:
+    """The day against its open hours, and the month against what it will come to."""
+    brand, url = row.brand, _page(row.brand)
+    daily, monthly = brand.daily_budget, brand.monthly_budget
+    if daily and pace is not None and row.spent.day.used < daily:
+        used = show.use_text(row.spent.day.used, daily, brand.currency)
+        if pace > 1:
+            text = f"{brand}: {pace_text(pace).lower()}, {used}"
+            yield Need(show.WARN, text, url, "See which campaign spends it; pause one, or raise the budget.")
+        else:
+            text = f"{brand}: under pace, {pace:.1f} times as fast as its day, {used}"
+            yield Need(show.INFO, text, url, "See whether campaigns are held or spend is reported late.")
+    if monthly and row.projected is not None and row.spent.month.used < monthly:
+        comes_to = f"{brand}: at this rate the month comes to {show.amount(row.projected, brand.currency)}"
+        of = f"of {show.amount(monthly, brand.currency)}"
+        if row.projected > monthly:
+            yield Need(show.WARN, f"{comes_to}, {of}", url, "Lower the daily budget, or raise the month's.")
+        elif row.running and row.projected < monthly * LITTLE / 100:
+            yield Need(show.INFO, f"{comes_to}, only {of}", url, "Raise the daily budget, or see what holds campaigns.")
+
+
+def _silent(brands: Any, rows: Sequence[Row], now: datetime) -> Iterator[Need]:
+    """Brands whose campaigns run without spend, beyond those that are shown: a brand without spend has used least."""
+    runs = Campaign.objects.current().filter(brand=OuterRef("pk"), status=CampaignStatus.ACTIVE)
+    first = now.date() - timedelta(days=STALE_DAYS)  # a day more than by any brand's own calendar
+    days = BudgetPeriod.objects.filter(
+        scope_id=OuterRef("pk"), kind=PeriodKind.DAY, starts_on__gte=first, posted__gt=0
+    )  # fmt: skip
+    silent = brands.exclude(pk__in=[row.brand.pk for row in rows]).filter(Exists(runs), ~Exists(days))
+    for brand in silent.order_by("name")[:SILENT_SHOWN]:
+        yield _stale(brand, f"for {STALE_DAYS} days")
+
+
+def _stale(brand: Brand, since: str) -> Need:
+    text = f"{brand}: campaigns run, and no spend was reported {since}"
+    return Need(show.WARN, text, _page(brand), "Import a report, or see whether the program that reports it runs.")
+
+
+def _needs_of_imports(caller: Caller, now: datetime) -> Iterator[Need]:
+    if not caller.may("spending.view_spendimport"):
         return
-    imports = SpendImport.objects.filter(created_at__gte=now - 7 * SOON, dry_run=False)
+    imports = import_access.visible(SpendImport.objects.filter(created_at__gte=now - 7 * SOON, dry_run=False), caller)
     for record in imports.filter(Q(rejected__gt=0, state=ImportState.DONE) | Q(state=ImportState.FAILED))[:5]:
-        what = (
-            "could not be read" if record.state == ImportState.FAILED else f"{_count(record.rejected, 'row')} rejected"
-        )
         url = reverse("admin:spending_spendimport_change", args=[record.pk])
-        yield Need(show.WARN, f"Import “{record.file_name}”: {what}", url)
-    failed = Run.objects.filter(started_at__gte=now - SOON).exclude(error="").count()
-    if failed:
-        yield Need(show.BAD, f"{_count(failed, 'run')} failed in the last 24 hours", _list("enforcement_run"))
+        if record.state == ImportState.FAILED:
+            text, step = "could not be read", "It says why; mend the file, or read it with other settings."
+        else:
+            text, step = f"{_count(record.rejected, 'row')} rejected", "Download them, mend them, import that file."
+        yield Need(show.WARN, f"Import “{record.file_name}”: {text}", url, step)
 
 
 def _page(brand: Brand) -> str:
@@ -279,7 +358,9 @@ def context(request: HttpRequest) -> dict[str, Any]:
     return {
         "home": home,
         "tick": show.badge("At work" if home.tick[0] == show.GOOD else "Look here", home.tick[0]),
-        "needs": [(show.badge(_WORDS[need.tone], need.tone), need.text, need.url) for need in home.needs],
+        "needs": [(show.badge(_WORDS[need.tone], need.tone), need) for need in home.needs[:NEEDS_SHOWN]],
+        "needs_count": len(home.needs),
+        "needs_more": max(len(home.needs) - NEEDS_SHOWN, 0),
         "paused": sum(count for _, count in home.paused),
         "brand_rows": [_cells(row) for row in home.rows],
         "headers": ("Brand", "Today", "This month", "Month will come to", "Campaigns"),

@@ -1,5 +1,7 @@
 """The overview of the admin: what it tells, how much it asks for it, and who sees what."""
 
+import io
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +11,16 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from access.callers import Caller
 from access.roles import Role
+from budget_system.admin.home import BRANDS_SHOWN
 from campaigns.holds import Hold
 from campaigns.models import Campaign
-from enforcement import runs, services
+from enforcement import imports, runs, services
 from enforcement.models import RunKind
-from tests.factories import ACTOR, Story
+from spending.import_options import ImportOptions
+from tests.factories import ACTOR, TUE, Story, window
+from tests.integration.admin_client import text_of
 from tests.integration.people import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,6 +71,78 @@ def test_what_needs_a_person_is_listed(story: Story) -> None:
     assert "Lifted · Acme: its override ends Wed 00:00 Europe/Berlin" in page
     assert "1 run failed in the last 24 hours" in page
     assert silent.name not in page
+
+
+def test_each_need_says_what_to_do_and_leads_to_where_it_is_done(story: Story) -> None:
+    over, calm, slow = story, Story(name="Calm"), Story(name="Slow", monthly_budget="3000")
+    over.spend(over.campaign("A"), "70")
+    calm.spend(calm.campaign("B"), "50")
+    slow.spend(slow.campaign("C"), "5")
+    services.emergency_stop(over.campaign("S").pk, reason="x", actor=ACTOR, now=story.now)
+    services.replace_week(over.campaign("N", rows=[window(TUE, "11:00", "12:00", active=False)]).pk, [
+        window(TUE, "11:00", "12:00", active=False)], actor=ACTOR, now=story.now)  # fmt: skip
+    with runs.recorded(RunKind.BUDGETS, trigger="test", now=story.now, clock=lambda: story.now) as run:
+        run.error = "Brand X: broken"
+    admin = person(Role.ADMINISTRATOR)
+
+    response = look(admin, "/admin/")
+    page = text_of(response)
+
+    assert "The worker does not look. No tick yet" in page
+    assert "Acme: over pace: 1.4 times as fast as its day, 70.00 of 100.00 EUR" in page
+    assert "See which campaign spends it; pause one, or raise the budget." in page
+    assert "Slow: under pace, 0.1 times as fast as its day, 5.00 of 100.00 EUR" in page
+    assert "Calm:" not in page
+    assert page.index("The worker does not look") < page.index("over pace") < page.index("under pace")
+    client = Client()
+    client.force_login(admin)
+    for need in response.context["home"].needs:
+        assert need.step, need
+        opened = client.get(need.url, follow=True)
+        assert opened.status_code == 200
+        assert "e=1" not in opened.request["QUERY_STRING"], need
+    listed = [need.url for need in response.context["home"].needs if "?" in need.url]
+    assert [client.get(url).context["cl"].result_count for url in listed] == [1] * 3
+
+
+def test_a_month_that_comes_to_little_is_a_note(story: Story) -> None:
+    campaign = story.campaign("A")
+    for day in range(1, 15):
+        story.spend(campaign, "20", f"2026-04-{day + 10}")
+    story.spend(campaign, "50")
+
+    page = text_of(look(person(Role.VIEWER, story.brand)))
+
+    assert re.search(r"Note Acme: at this rate the month comes to [\d.,]+ EUR, only of 2,000.00 EUR", page)
+
+
+def test_rejected_rows_are_told_to_who_imported_them_and_to_no_stranger(story: Story) -> None:
+    story.campaign("A")
+    manager = person(Role.MANAGER, story.brand)
+    report = io.BytesIO(b"Day,Campaign,Cost\n2026-05-04,A,1\n2026-05-04,B,2\n")
+    imports.start_import(
+        report, "may.csv", ImportOptions(), actor=Caller(manager).name, now=story.now,
+        clock=lambda: story.now, inline_bytes=10**6,
+    )  # fmt: skip
+
+    own = text_of(look(manager))
+    cache.clear()
+    stranger = text_of(look(person(Role.MANAGER, Story(name="Other").brand, name="eve")))
+
+    assert "Import “may.csv”: 1 row rejected Download them, mend them, import that file." in own
+    assert "may.csv" not in stranger
+
+
+def test_among_many_brands_those_without_spend_are_found(story: Story) -> None:
+    for number in range(BRANDS_SHOWN + 1):
+        busy = Story(name=f"B{number:02}")
+        busy.spend(busy.campaign("A"), "5")
+    story.campaign("A")
+
+    page = text_of(look(person(Role.ADMINISTRATOR)))
+
+    assert "Acme: campaigns run, and no spend was reported" in page
+    assert "B00: campaigns run, and no spend" not in page
 
 
 def test_people_see_their_brands_only(story: Story) -> None:
@@ -129,7 +207,7 @@ def test_it_asks_no_more_for_many_brands_than_for_one(story: Story) -> None:
             )
             services.create_campaign(other.pk, {"name": "A"}, rows=[], actor=ACTOR, now=story.now)
 
-    assert counts[1] <= counts[0] + 2, counts
+    assert counts[1] <= counts[0] + 3, counts
     assert Campaign.objects.count() == 81
 
 
