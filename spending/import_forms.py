@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django import forms
@@ -35,6 +36,8 @@ KINDS = {
 TOLD = "Told from the file"
 LISTED_BRANDS = 50
 """Up to so many brands are a plain list; more of them are searched."""
+LISTED_CAMPAIGNS = 500
+"""How many campaigns a plain list has, for browsers without JavaScript."""
 CHOSEN_AT_ONCE = 50
 """How many unknown campaigns the page asks about at a time: those with most rows first."""
 
@@ -252,10 +255,14 @@ class MappingForm(forms.Form):
     """For each unknown campaign: an existing one, a new one, or none. What was chosen before can be changed."""
 
     def __init__(
-        self, caller: Caller, options: ImportOptions, unknown: Sequence[Mapping[str, Any]], *args: Any
-    ) -> None:
+        self, caller: Caller, options: ImportOptions, unknown: Sequence[Mapping[str, Any]], *args: Any,
+        plain: bool = False,
+    ) -> None:  # fmt: skip
+        """`plain`: choices are lists, which need no script, and not searched."""
         super().__init__(*args)
         self.caller = caller
+        self.plain = plain
+        self.listed = LISTED_CAMPAIGNS
         self.may_create = caller.may("campaigns.add_campaign")
         self._before = options.mapping
         self._asked = [_chosen_row(choice) for choice in options.mapping] + list(unknown[:CHOSEN_AT_ONCE])
@@ -292,13 +299,30 @@ class MappingForm(forms.Form):
             self.fields[f"brand_{number}"] = self._choice_of(_brands(self.caller), widget, first)
 
     def _choice_of(self, queryset: QuerySet[Any], widget: Any, initial: Any) -> forms.ModelChoiceField[Any]:
-        return forms.ModelChoiceField(
+        field = forms.ModelChoiceField(
             queryset,
             required=False,
-            widget=widget,
+            widget=Select(attrs={"aria-label": widget.attrs["aria-label"]}) if self.plain else widget,
             initial=initial,
             error_messages={"invalid_choice": "That is not there (any more), or not yours to see. Choose again."},
         )
+        if self.plain:
+            choices: Any = field
+            choices.choices = self._brand_choices if queryset.model is Brand else self._campaign_choices
+        return field
+
+    @cached_property
+    def _campaign_choices(self) -> list[tuple[str, str]]:
+        """Those of the chosen brand, else of all: read once for all rows."""
+        campaigns = _campaigns(self.caller)
+        if self._brand_id:
+            campaigns = campaigns.filter(brand=self._brand_id)
+        some = campaigns.order_by("brand__name", "name", "pk")[:LISTED_CAMPAIGNS]
+        return [("", "Which campaign?"), *((str(one.pk), campaign_label(one)) for one in some)]
+
+    @cached_property
+    def _brand_choices(self) -> list[tuple[str, str]]:
+        return [("", "Which brand?"), *((str(one.pk), one.name) for one in _brands(self.caller)[:LISTED_CAMPAIGNS])]
 
     def rows(self) -> list[Row]:
         """What is asked about, with its fields."""
@@ -315,6 +339,10 @@ class MappingForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         for number in range(len(self._asked)):
+            if self.plain and not cleaned.get(f"do_{number}") and cleaned.get(f"campaign_{number}"):
+                cleaned[f"do_{number}"] = (
+                    CAMPAIGN  # both fields are in sight there: who chose one need not say so twice
+                )
             action = cleaned.get(f"do_{number}")
             for wanted, part in ((CAMPAIGN, "campaign"), (CREATE, "brand")):
                 name = f"{part}_{number}"

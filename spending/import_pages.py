@@ -98,7 +98,7 @@ class ImportPages(ActionsAdmin):
         record, caller = self._dry_run(request, pk)
         options = ImportOptions.from_json(record.options)
         data = [request.POST] if request.method == "POST" else []
-        form = MappingForm(caller, options, record.report.get("unknown", []), *data)
+        form = MappingForm(caller, options, record.report.get("unknown", []), *data, plain="plain" in request.GET)
         if form.is_valid():
             done = self._check_again(form, record, caller, lambda: replace(options, mapping=form.mapping()))
             if done is not None:

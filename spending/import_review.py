@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from access.callers import Caller
 from budget_system.admin import show
@@ -169,18 +170,26 @@ def lines_left_out(record: SpendImport) -> Iterator[Panel]:
     """The first rejected, duplicate and flagged lines."""
     report = record.report
     if rejects := report.get("rejects"):
-        rows = [(one["line"], in_page_words(one["reason"]), ", ".join(one["row"])) for one in rejects[:LINES_SHOWN]]
+        rows = [
+            (f"Line {one['line']}", in_page_words(one["reason"]), _broken(", ".join(one["row"])))
+            for one in rejects[:LINES_SHOWN]
+        ]
         title = f"Rejected: {_count(record.rejected, 'row')}"
         title += f", the first {LINES_SHOWN}; download all of them above" if record.rejected > LINES_SHOWN else ""
-        yield Panel(title, show.table(["Line", "Why", "Row"], rows, ""))
+        yield Panel(title, show.cards(["Line", "Why", "Row"], rows, ""))
     for name, title in (("duplicates", "Left out"), ("flagged", "Taken although recorded from elsewhere too")):
         # Flagged lines that were not taken are left out, and so listed there.
         if (noted := report.get(name)) and (name == "duplicates" or record.options.get("even_if_typed")):
-            told = [(one["line"], in_page_words(one["reason"])) for one in noted[:LINES_SHOWN]]
+            told = [(f"Line {one['line']}", in_page_words(one["reason"])) for one in noted[:LINES_SHOWN]]
             listed = told if name == "duplicates" else [(line, reason.partition(";")[0]) for line, reason in told]
             if len(noted) > LINES_SHOWN:
                 title += f", the first {LINES_SHOWN}"
-            yield Panel(title, show.table(["Line", "Why"], listed, ""))
+            yield Panel(title, show.cards(["Line", "Why"], listed, ""))
+
+
+def _broken(text: str) -> SafeString:
+    """What may have a hundred letters without a space."""
+    return format_html('<span class="budget-hash">{}</span>', text)
 
 
 # --- Under way -------------------------------------------------------------------------------------------------------

@@ -85,6 +85,23 @@ def goes_on(client: Client, page: str, record: SpendImport, **said: object) -> t
 # --- The journey -----------------------------------------------------------------------------------------------------
 
 
+def test_without_scripts_unknown_campaigns_are_chosen_from_plain_lists(story: Story, mia: Client) -> None:
+    send(mia, REPORT)
+    record = SpendImport.objects.get()
+    herbst = Campaign.objects.get(name="Herbst")
+    address = f"{url('map', record.pk)}?plain=1"
+
+    review = mia.get(url("change", record.pk)).content.decode()
+    plain = mia.get(address)
+    mia.post(address, {"do_0": "", "campaign_0": str(herbst.pk), "brand_0": ""})
+
+    assert "<noscript>" in review
+    assert f'href="{address}"' in review
+    assert f'<option value="{herbst.pk}">' in plain.content.decode().replace(" >", ">")
+    assert "autocomplete" not in plain.content.decode().partition('name="campaign_0"')[2][:300]
+    assert SpendImport.objects.get(follows=record).accepted == 4
+
+
 def test_a_manager_checks_a_report_says_what_is_unknown_confirms_and_undoes_it(story: Story, mia: Client) -> None:
     herbst = Campaign.objects.get(name="Herbst")
 
