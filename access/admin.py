@@ -135,7 +135,14 @@ class TokenForm(UseCaseForm):
         choices=[("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"), ("", "When it is revoked")],
         initial="90",
         required=False,
+        help_text="From then on it is refused. Issue the next one before, and revoke this one.",
     )
+    helps = {
+        "scope": "Read: lists and figures. Record and reserve: for programs that report spend or bid. Operator: also "
+        "pause, emergency stop, schedules and imports. Manager: also budgets, campaigns and overrides. Give the least "
+        "that is enough.",
+        "brands": "It sees and touches nothing of other brands. None chosen: all brands of the person, later ones too.",
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

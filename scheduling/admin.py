@@ -24,6 +24,13 @@ class ScheduleForm(UseCaseForm):
     """A window carries no version of its own; its campaign's rises with every change of the week."""
 
     version_of = "campaign"
+    helps = {
+        "day_of_week": "The day on which the window opens, by the brand's clock.",
+        "ends_next_day": "For a window over midnight: Friday 22:00 to 06:00 with this ticked closes on Saturday at "
+        "06:00. An end after the start then makes it longer than 24 hours.",
+        "is_active": "A window that is not active is kept and does not open. A campaign of whose windows none is "
+        "active does not run at all.",
+    }
 
 
 @admin.register(Schedule)

@@ -38,6 +38,12 @@ admin.site.index_title = "Overview"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
+ROLES_IN_WORDS = (
+    "Viewer: sees, and changes nothing. Operator: also pauses, stops in an emergency, edits schedules, records and "
+    "imports spend. Manager: also brands, campaigns, budgets, overrides, resets, and clearing stops. Administrator: "
+    "also people, tokens and restoring, for all brands. The others see only the brands that they work for. Several "
+    "roles add up."
+)
 SHOWN_BRANDS = 3
 UTC = ZoneInfo("UTC")
 
@@ -127,7 +133,7 @@ class UserAdmin(_UserBases):
         field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field is not None:
             field.label = "Roles"
-            field.help_text = "docs/access.md has what each may do. Several add up."
+            field.help_text = ROLES_IN_WORDS
         return field
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
