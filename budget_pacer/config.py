@@ -83,9 +83,9 @@ class PacerConfig:
     performance_min_clicks: int = 100
     """Clicks of fresh data that an evaluation of performance needs."""
     anomaly_z: Decimal | None = Decimal(3)
-    """A click price so many standard deviations of its logarithm from what is usual at this hour of the week is a breach;
-    twice that opens the breaker at once. So is a conversion rate too low for half of the usual one. None switches both
-    off. Silent until a week of prices is known."""
+    """A click price whose logarithm is so many standard deviations away from what is usual at this hour of the week is
+    a breach; twice that opens the breaker at once. So few conversions that half the usual rate is out of the question
+    are a breach too. None switches both off. Silent until a week of prices is known."""
     reallocation_threshold: Decimal = Decimal("0.20")
     """Money moves only to channels that return so much more."""
     reservation_ttl_s: int = 900

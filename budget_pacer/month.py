@@ -5,10 +5,10 @@ Pure functions on values, usable without the rest of the package. Money is `Deci
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from statistics import NormalDist
 from typing import Final
 
@@ -23,6 +23,10 @@ _PRIOR_DAYS: Final = 3.0
 """The spread of a day's delivery, before any is known, counts as so many days of data."""
 _PRIOR_SPREAD: Final = 0.3
 _CENT: Final = Decimal("0.01")
+WEEKS: Final = 4
+"""A day is expected to be like the same weekdays of so many weeks."""
+FEWEST_DAYS: Final = 7
+"""Of how many days before today something must be known before anything is expected."""
 
 
 class InvalidMonth(ValueError):
@@ -196,3 +200,143 @@ def _check(facts: MonthFacts, confidence: float) -> None:
         raise InvalidMonth(f"weekday_weights is {facts.weekday_weights!r}: give seven numbers of 0 or more")
     if not 0 < confidence < 1:
         raise InvalidMonth(f"a confidence of {confidence} is not between 0 and 1")
+
+
+# --- What the month comes to -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An expected amount, and between which bounds it lies in four of five months."""
+
+    low: Decimal
+    expected: Decimal
+    high: Decimal
+
+    def at_most(self, most: Decimal) -> Range:
+        """The same where something stops it there."""
+        return Range(min(self.low, most), min(self.expected, most), min(self.high, most))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a month comes to, if it goes on like the last weeks."""
+
+    by_day: Mapping[date, Decimal]
+    """What today and each later day come to, if the month's budget does not stop them; today no less than is spent."""
+    so_far: Decimal
+    unlimited: Range
+    """The month's end if its budget stopped nothing."""
+    budget: Decimal | None
+    used_up_on: date | None
+    """The day on which the budget is expected to be reached; today where it is reached already, None where the month
+    does not reach it."""
+
+    @property
+    def comes_to(self) -> Range:
+        """The month's end: the budget stops what would go beyond it; what is spent beyond it already stays spent."""
+        return self.unlimited if self.budget is None else self.unlimited.at_most(max(self.budget, self.so_far))
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the budget, and not the traffic, decides what the month comes to."""
+        return self.used_up_on is not None
+
+
+def look_ahead(
+    spent: Mapping[date, Decimal],
+    so_far: Decimal,
+    today: date,
+    last_day: date,
+    *,
+    budget: Decimal | None = None,
+    unit: Decimal = _CENT,
+    confidence: float = 0.8,
+) -> Outlook | None:
+    """What the month of `today` comes to; None while less than a week is known.
+
+    `spent` is by day, today's and those of the four weeks before; `so_far` is the month's total, which may hold more
+    than its days do (monthly fees). Each day to come is expected to be like its weekdays. Days differ from that
+    independently, as much as they have so far (shrunk to 30 %), and the level itself is as uncertain as the number of
+    known days makes it. Amounts are rounded to `unit`.
+    """
+    by_day = days_to_come(spent, today, last_day)
+    if by_day is None:
+        return None
+    known = _known_days(spent, today)
+    gone = spent.get(today, Decimal(0))
+    to_come = sum(by_day.values(), -gone)
+    far = Decimal(str(round(_NORMAL.inv_cdf(0.5 + confidence / 2) * _error(spent, known, by_day.values()), 6)))
+
+    def rounded(more: Decimal) -> Decimal:
+        return max((so_far + more).quantize(unit, ROUND_HALF_EVEN), so_far)
+
+    unlimited = Range(rounded(max(to_come - far, Decimal(0))), rounded(to_come), rounded(to_come + far))
+    return Outlook(by_day, so_far, unlimited, budget, _used_up_on(by_day, so_far - gone, budget, so_far, today))
+
+
+def days_to_come(spent: Mapping[date, Decimal], today: date, last_day: date) -> dict[date, Decimal] | None:
+    """What today and each later day up to the last come to, each like its weekdays of the last four weeks; None while
+    less than a week is known. What is spent today counts: today comes to no less."""
+    known = _known_days(spent, today)
+    if len(known) < FEWEST_DAYS:
+        return None
+    expected = {day: _usual(day, known, spent) for day in _days(today, last_day)}
+    expected[today] = max(expected[today], spent.get(today, Decimal(0)))
+    return expected
+
+
+def _known_days(spent: Mapping[date, Decimal], today: date) -> list[date]:
+    """The days of the last four weeks since the first with spend; a day without spend between them is known to be 0."""
+    past = [today - timedelta(days=back) for back in range(1, 7 * WEEKS + 1)]
+    first = min((day for day in past if day in spent), default=today)
+    return [day for day in past if day >= first]
+
+
+def _usual(day: date, known: Sequence[date], spent: Mapping[date, Decimal]) -> Decimal:
+    same = [spent.get(one, Decimal(0)) for one in known if one.weekday() == day.weekday()]
+    return sum(same, Decimal(0)) / len(same)
+
+
+def _error(spent: Mapping[date, Decimal], known: Sequence[date], to_come: Iterable[Decimal]) -> float:
+    """The standard error of the sum of the days to come. Days on which nothing is expected add none."""
+    level = sum(float(spent.get(day, 0)) for day in known) / len(known)
+    off = sum(float(spent.get(day, Decimal(0)) - _usual(day, known, spent)) ** 2 for day in known)
+    weekdays = len({day.weekday() for day in known})
+    squares = off + _PRIOR_DAYS * (_PRIOR_SPREAD * level) ** 2
+    spread = (squares / (len(known) - weekdays + _PRIOR_DAYS)) ** 0.5
+    ahead = sum(1 for amount in to_come if amount > 0)
+    return float(spread * (ahead + ahead**2 / len(known)) ** 0.5)
+
+
+def _used_up_on(
+    by_day: Mapping[date, Decimal], before_today: Decimal, budget: Decimal | None, so_far: Decimal, today: date
+) -> date | None:
+    if budget is None:
+        return None
+    if so_far >= budget:
+        return today
+    total = before_today
+    for day, amount in by_day.items():
+        total += amount
+        if total >= budget:
+            return day
+    return None
+
+
+def weekday_weights(spent: Mapping[date, Decimal], today: date) -> tuple[float, ...]:
+    """What a Monday, Tuesday, … of the last four weeks was worth relative to the average day, half way to it: four of
+    each say no more. All 1 while less than a week is known, or nothing was spent."""
+    known = _known_days(spent, today)
+    level = sum(float(spent.get(day, 0)) for day in known) / len(known) if known else 0.0
+    if len(known) < FEWEST_DAYS or level <= 0:
+        return (1.0,) * 7
+    means = [
+        _mean([max(float(spent.get(day, 0)), 0.0) for day in known if day.weekday() == number]) / level
+        for number in range(7)
+    ]
+    return tuple((1 + mean) / 2 for mean in means)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

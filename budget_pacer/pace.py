@@ -124,7 +124,8 @@ def anomaly(
     # Half of the usual rate: rates wander, and over enough clicks every wandering would be improbable.
     usual = conversions.rate * max(0.0, 1 - 2 / sqrt(conversions.known))
     if poisson_at_most(round(fresh.conversions), fresh.clicks * usual / 2) < _IMPROBABLE:
-        text = f"{fresh.conversions:.0f} conversions of {fresh.clicks:.0f} clicks, usual are {conversions.rate:.4f} a click"
+        seen = f"{fresh.conversions:.0f} conversions of {fresh.clicks:.0f} clicks"
+        text = f"{seen}, usual are {conversions.rate:.4f} a click"
         return Anomaly(text, grave=False)
     return None
 

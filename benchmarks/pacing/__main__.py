@@ -16,6 +16,7 @@ from random import Random
 from statistics import mean
 
 from benchmarks.pacing import rivals
+from benchmarks.pacing.anomalies import Series, Watched, generated_prices, recorded_prices, watch
 from benchmarks.pacing.channels import SharedResult, shared_day
 from benchmarks.pacing.days import SETTINGS, ReplayDay, generated_days
 from benchmarks.pacing.months import RULES, MonthResult, month
@@ -174,18 +175,20 @@ def main(words: Sequence[str]) -> int:
         share = partial(shared_day, tickets=asked.tickets, seed=asked.seed, data=data)
         together = pool.map(partial(share, reallocates=True), range(count))
         apart = pool.map(partial(share, reallocates=False), range(count))
+        watched = pool.map(watch, _prices(asked.data, asked.seed), chunksize=1)
     print(table(results, names))
     print_differences(results, asked.seed)
     print_channels(together, apart)
     months = [month(rule, series) for rule in RULES for series in _months(asked.data, asked.seed)]
     print_months(months)
+    print_watched(watched)
     speed = measure(asked.past)
     print(
         f"\ncan_spend + record_spend: {speed.few:,.0f} pairs/s with 10 transactions behind, {speed.many:,.0f} with "
         f"{speed.past:,} (ratio of times {speed.few / speed.many:.2f}); memory grown by {speed.grown_kib:.0f} KiB over "
         f"the last {speed.past // 10:,}"
     )
-    targets = judge(results, together, months, speed, partial(paired, seed=asked.seed), quantile)
+    targets = judge(results, together, months, watched, speed, partial(paired, seed=asked.seed), quantile)
     print_targets(targets)
     save_plots(asked.plots, results)
     print(f"plots in {asked.plots}; {time.monotonic() - start:.0f} s")
@@ -200,6 +203,10 @@ def _days(data: Recorded | None, setting: str, count: int, tickets: int, seed: i
 
 def _months(folder: Path | None, seed: int) -> list[list[float]]:
     return (month_series(folder) if folder else []) or generated_month_series(42, seed)
+
+
+def _prices(folder: Path | None, seed: int) -> list[Series]:
+    return recorded_prices(folder) if folder else generated_prices(8, seed)
 
 
 def print_differences(results: Sequence[Result], seed: int) -> None:
@@ -248,6 +255,17 @@ def print_months(months: Sequence[MonthResult]) -> None:
             f"  {rule:24} util {mean(used):.3f} (p5 {quantile(used, 0.05):.3f}), >= 99 % in "
             f"{mean(u >= 0.99 for u in used):.2f} of {len(found)}, largest day {max(m.largest_day for m in found):.2f} "
             f"even days, inside the 80 % interval of day 10: {mean(m.in_interval for m in found):.2f}"
+        )
+
+
+def print_watched(watched: Sequence[Watched]) -> None:
+    """The breaker on unit prices, by series."""
+    print("\nbreaker on hourly unit prices")
+    for series in watched:
+        where = f"{series.opened_in_normal} of {series.normal_hours:,} normal hours"
+        print(
+            f"  {series.name:24} opened in {where}, not closed in {series.not_closed_in_normal} of them; "
+            f"opened in {series.found} of {series.windows} labelled windows"
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from benchmarks.pacing.anomalies import Watched
 from benchmarks.pacing.channels import SharedResult
 from benchmarks.pacing.months import MonthResult
 from benchmarks.pacing.replay import Result
@@ -32,6 +33,7 @@ def judge(
     results: Sequence[Result],
     together: Sequence[SharedResult],
     months: Sequence[MonthResult],
+    watched: Sequence[Watched],
     speed: Speed,
     paired: Paired,
     quantile: Quantile,
@@ -50,6 +52,7 @@ def judge(
         _channels(together, quantile),
         _months(months, quantile),
         _late(results),
+        _prices(watched),
         _speed(speed),
     ]
 
@@ -157,6 +160,17 @@ def _late(results: Sequence[Result]) -> Target:
     return Target(
         "11 settled 5 min late", met, f"over {over:.3f}, util {used:.3f} (>= .985), value {value:.3f} (>= .965)"
     )
+
+
+def _prices(watched: Sequence[Watched]) -> Target:
+    normal, windows = sum(w.normal_hours for w in watched), sum(w.windows for w in watched)
+    if not windows:
+        return Target("12 breaker on prices", False, "no labelled prices in this run")
+    found, quiet = sum(w.found for w in watched), 1 - sum(w.opened_in_normal for w in watched) / normal
+    closes = all(w.closes_again for w in watched)
+    text = f"quiet in {quiet:.4f} of {normal:,} normal hours (>= .98), opened in {found} of {windows} labelled windows "
+    text += f"(>= 10 of 14), closes again: {'always' if closes else 'NO'}"
+    return Target("12 breaker on prices", quiet >= 0.98 and found * 14 >= windows * 10 and closes, text)
 
 
 def _speed(speed: Speed) -> Target:

@@ -1,9 +1,11 @@
 """The replay measures what it says, and the same seed gives the same day."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from benchmarks.pacing.anomalies import Series, generated_prices, recorded_prices, watch
 from benchmarks.pacing.days import SETTINGS, ReplayDay, generated_days, make_ticket
 from benchmarks.pacing.hindsight import best_value
 from benchmarks.pacing.months import month
@@ -51,6 +53,31 @@ def test_the_hindsight_optimum_fills_a_knapsack() -> None:
 
     assert best_value(tickets, 20) == 30 + 10
     assert best_value(tickets, 1000) == 55
+
+
+def test_a_price_that_jumps_inside_its_window_is_found_and_steady_ones_are_quiet() -> None:
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    prices = [(start + timedelta(hours=hour), 5.0 if 300 <= hour < 310 else 1.0) for hour in range(400)]
+    window = (start + timedelta(hours=295), start + timedelta(hours=315))
+
+    found = watch(Series("jump", True, prices, [window]))
+
+    assert (found.found, found.windows, found.opened_in_normal) == (1, 1, 0)
+    assert found.closes_again
+    assert generated_prices(2, 1)[1] == generated_prices(2, 1)[1]
+
+
+def test_recorded_prices_are_matched_with_their_labels(tmp_path: Path) -> None:
+    rows = "timestamp,value\n2011-07-01 00:00:01,0.5\n2011-07-01 01:00:01,0.6\n"
+    for name in ("exchange2_cpc_hourly.csv", "exchange2_cpm_hourly.csv"):
+        (tmp_path / name).write_text(rows, encoding="utf-8")
+    labels = '{"exchange-2_cpc_results.csv": [["2011-07-01 01:00:01.000000", "2011-07-01 01:00:01.000000"]]}'
+    (tmp_path / "exchange2_anomaly_windows.json").write_text(labels, encoding="utf-8")
+
+    clicks, milles = recorded_prices(tmp_path)
+
+    assert (clicks.by_click, len(clicks.prices), len(clicks.windows)) == (True, 2, 1)
+    assert (milles.by_click, milles.windows) == (False, [])
 
 
 def test_a_month_of_even_supply_is_used_up() -> None:
