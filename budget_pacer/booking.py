@@ -125,17 +125,19 @@ def freed(state: ChannelState, slot: int, amount: int, at_s: float) -> ChannelSt
     return state._replace(meter=counted(state.meter, state.limits, slot, 0, -amount, at_s), breaker=breaker)
 
 
-def brought(state: ChannelState, outcome: Outcome) -> ChannelState:
+def brought(state: ChannelState, outcome: Outcome, at_s: float) -> ChannelState:
     """After results of money spent before were reported. Negative ones take back what was reported too much."""
     fresh = state.fresh
     return state._replace(
+        fresh_since_s=_since(state, at_s),
+        converted=state.converted or outcome.conversions > 0,
         fresh=Performance(
             max(0.0, fresh.impressions + outcome.impressions),
             max(0.0, fresh.clicks + outcome.clicks),
             max(0.0, fresh.conversions + outcome.conversions),
             fresh.cost,
             max(0.0, fresh.revenue + outcome.revenue),
-        )
+        ),
     )
 
 
@@ -201,9 +203,7 @@ def _after(
         breaker = breakers.tripped(breaker, emergency_text(state, meter, day, at_s), at_s)
     elif well and (breaker.state is not _CLOSED or breaker.overspends):
         breaker = breakers.went_well(breaker, config)
-    fresh, since_s = state.fresh, state.fresh_since_s
-    if not (fresh.cost or fresh.clicks or fresh.impressions):
-        since_s = at_s
+    fresh, since_s = state.fresh, _since(state, at_s)
     if outcome.clicks or outcome.impressions or outcome.conversions or amount:
         fresh = Performance(
             fresh.impressions + outcome.impressions,
@@ -224,6 +224,11 @@ def _after(
         since_s,
         state.converted or outcome.conversions > 0,
     )
+
+
+def _since(state: ChannelState, at_s: float) -> float:
+    fresh = state.fresh
+    return state.fresh_since_s if fresh.cost or fresh.clicks or fresh.impressions else at_s
 
 
 def _with_breaker(issues: frozenset[AlertType], breaker: Breaker) -> frozenset[AlertType]:

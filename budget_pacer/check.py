@@ -18,7 +18,7 @@ from budget_pacer.pace import Conversions, anomaly, pace_issues, performance_bre
 from budget_pacer.plan import planned_share
 from budget_pacer.store import ChannelState
 from budget_pacer.values import AlertType, CircuitBreakerState, Performance
-from budget_pacer.watch import IMPRESSIONS_PER_CLICK, Price
+from budget_pacer.watch import IMPRESSIONS_PER_CLICK, LEAST_CLICKS, Price
 
 _LEAST_CONVERSIONS: Final = 25
 
@@ -28,6 +28,16 @@ class Usual(NamedTuple):
 
     price: Price | None
     conversions: Conversions | None
+
+
+NOT_ASKED: Final = Usual(None, None)
+
+
+def worth_asking(state: ChannelState, config: PacerConfig) -> bool:
+    """Whether there is enough fresh data to hold against what is usual; histories may be dear to come by."""
+    fresh = state.fresh
+    units = fresh.clicks or fresh.impressions / IMPRESSIONS_PER_CLICK
+    return config.anomaly_z is not None and units >= LEAST_CLICKS
 
 
 def usual_of(history: History, state: ChannelState, day: Day, at_s: float) -> Usual:

@@ -112,11 +112,12 @@ class Anomaly(NamedTuple):
 def anomaly(
     fresh: Performance, price: Price | None, conversions: Conversions | None, config: PacerConfig, *, enough: bool
 ) -> Anomaly | None:
-    """What about fresh data is far from usual; None when nothing is. Without `enough` of it only grave things count."""
+    """What about fresh data is far from usual; None when nothing is. Without `enough` of it only prices that are far
+    too high count: clicks may be reported a little before their cost."""
     if config.anomaly_z is None:
         return None
     limit = float(config.anomaly_z)
-    if price is not None and abs(price.z) > limit * (1 if enough else _GRAVE):
+    if price is not None and (abs(price.z) > limit if enough else price.z > limit * _GRAVE):
         text = f"{price.price:.4g} for a {price.unit}, usual at this hour are {price.usual:.4g} (z {price.z:+.1f})"
         return Anomaly(text, abs(price.z) > limit * _GRAVE)
     if not enough or conversions is None:

@@ -20,7 +20,7 @@ from budget_pacer.advice import BidAdvice, advise_bids
 from budget_pacer.alerts import AlertCallback, Delivery, write_alert
 from budget_pacer.booking import GRANTED, Outcome, hour_statuses
 from budget_pacer.breaker import Breaker
-from budget_pacer.check import checked, usual_of
+from budget_pacer.check import NOT_ASKED, checked, usual_of, worth_asking
 from budget_pacer.clock import Clock, system_clock
 from budget_pacer.config import InvalidConfiguration, PacerConfig, Settings
 from budget_pacer.day import Day, OpenWeek, check_week, day_at, is_open, local_day, open_elapsed
@@ -368,8 +368,10 @@ class BudgetPacer:
             state: CampaignState, at_s: float, day: Day
         ) -> tuple[CampaignState, tuple[float, list[PacingAlert]]]:
             known = state.channels[name]
-            with self._lock:
-                usual = usual_of(self._history(campaign_id, name), known, day, at_s)
+            usual = NOT_ASKED
+            if worth_asking(known, config):
+                with self._lock:
+                    usual = usual_of(self._history(campaign_id, name), known, day, at_s)
             new, breach = checked(known, day, at_s, bool(state.stopped), usual, config)
             planned = planned_share(known.plan, day, at_s)
             ratio = pace_ratio(known.meter.spent, known.limits.budget, planned)
@@ -504,7 +506,7 @@ class BudgetPacer:
 
         def change(state: CampaignState, at_s: float, day: Day) -> tuple[CampaignState, tuple[Day, int]]:
             known = _channel_of(state, campaign_id, name)
-            return _put(state, name, booking.brought(known, outcome)), (day, slot_of(day, at_s))
+            return _put(state, name, booking.brought(known, outcome, at_s)), (day, slot_of(day, at_s))
 
         day, slot = self._update(campaign_id, change)
         self._learn(campaign_id, name, day, slot, 0, outcome)

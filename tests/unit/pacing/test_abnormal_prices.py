@@ -124,7 +124,8 @@ def test_impressions_are_the_unit_where_no_clicks_are_counted() -> None:
 
 def test_clicks_reported_before_their_cost_are_not_taken_for_free_ones() -> None:
     pacer, _ = known()
-    assert buy(pacer, 0.0, clicks=80, conversions=0) is CLOSED
+    assert buy(pacer, 0.0, clicks=70, conversions=0) is CLOSED
+    assert buy(pacer, 0.1, clicks=10, conversions=0) is CLOSED
     pacer.record_spend(SpendTransaction("c", GOOGLE, Decimal(80)))
     assert buy(pacer, 1.0, clicks=20) is CLOSED
 
@@ -144,6 +145,29 @@ def test_a_channel_whose_transactions_never_bring_conversions_is_not_blamed_for_
     pacer, _ = known()
     for _ in range(5):
         assert buy(pacer, 1.0, clicks=1000, conversions=0) is CLOSED
+
+
+def test_results_that_are_reported_apart_from_their_cost_are_looked_at_too() -> None:
+    pacer, _ = known()
+    pacer.report_performance("c", GOOGLE, conversions=1)
+    for _ in range(2):
+        pacer.record_spend(SpendTransaction("c", GOOGLE, Decimal(1000)))
+        pacer.report_performance("c", GOOGLE, clicks=1000)
+        pacer.check_pace("c", GOOGLE)
+
+    assert "conversions of 1000 clicks" in pacer.breaker("c", GOOGLE).reason
+
+
+def test_a_history_that_is_kept_elsewhere_is_asked_for_only_when_there_is_something_to_compare() -> None:
+    asked = []
+    given, clock = known()
+    pacer = BudgetPacer(clock=clock, store=given.store, history_of=lambda *key: asked.append(key))
+    pacer.check_pace("c", GOOGLE)
+    buy(pacer, 1.0, clicks=9)
+    assert asked == []
+
+    buy(pacer, 1.0, clicks=1)
+    assert asked == [("c", GOOGLE)]
 
 
 def test_an_opened_breaker_closes_again_when_prices_are_back() -> None:
