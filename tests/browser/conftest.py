@@ -78,14 +78,19 @@ Visit = Callable[..., Visitor]
 
 @pytest.fixture
 def visit(browser: Browser, live_server: Any, settings: Any) -> Iterator[Visit]:
-    """`visit(user, size=PHONE, scheme="dark")`: that person, logged in."""
+    """`visit(user, size=PHONE, scheme="dark")`: that person, logged in.
+
+    A page that complains in the console fails its test, whatever the test is about.
+    """
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
     contexts: list[BrowserContext] = []
+    visitors: list[Visitor] = []
 
     def open_for(user: User | None, *, size: dict[str, int] = DESK, scheme: str = "light", **more: Any) -> Visitor:
         context = browser.new_context(viewport=size, color_scheme=scheme, **more)  # type: ignore[arg-type]
         contexts.append(context)
         visitor = Visitor(context, live_server.url)
+        visitors.append(visitor)
         if user is not None:
             _log_in(context, user, live_server.url)
         return visitor
@@ -93,6 +98,7 @@ def visit(browser: Browser, live_server: Any, settings: Any) -> Iterator[Visit]:
     yield open_for
     for context in contexts:
         context.close()
+    assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
 
 
 def _log_in(context: BrowserContext, user: User, address: str) -> None:
