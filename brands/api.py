@@ -36,7 +36,7 @@ from campaigns.models import Campaign, CampaignStatus
 from enforcement import services
 from spending.figures import Use, spent
 from spending.history import by_day
-from spending.projection import WEEKS, month_end
+from spending.projection import WEEKS, month_outlook
 
 BUDGETS = {"daily_budget", "monthly_budget"}
 
@@ -96,7 +96,16 @@ SUMMARY = inline_serializer(
         "month": PeriodSerializer(),
         "projection": serializers.CharField(
             allow_null=True,
-            help_text="What the month will come to if it goes on like the last weeks; null: too little is known.",
+            help_text="What the month will come to if it goes on like the last weeks; its budget stops what would go "
+            "beyond it. null: too little is known.",
+        ),
+        "projection_low": serializers.CharField(allow_null=True, help_text="In four of five months it is not less."),
+        "projection_high": serializers.CharField(allow_null=True, help_text="In four of five months it is not more."),
+        "projection_without_budget": serializers.CharField(
+            allow_null=True, help_text="What it would come to if the month's budget stopped nothing."
+        ),
+        "budget_used_up_on": serializers.DateField(
+            allow_null=True, help_text="The day on which the month's budget is expected to be reached; null: it is not."
         ),
         "campaigns": inline_serializer(
             "CampaignCounts", {"active": serializers.IntegerField(), "paused": serializers.IntegerField()}
@@ -201,7 +210,7 @@ class BrandViewSet(Changeable):
                 "at": now,
                 "day": _period(brand, brand.spent.day, brand.daily_budget, today),
                 "month": _period(brand, brand.spent.month, brand.monthly_budget, month_start(today)),
-                "projection": _projection(brand, today),
+                **_projection(brand, today),
                 "campaigns": counts.aggregate(
                     active=Count("pk", filter=Q(status=CampaignStatus.ACTIVE)),
                     paused=Count("pk", filter=Q(status=CampaignStatus.PAUSED)),
@@ -246,10 +255,22 @@ def _create(caller: Any, values: dict[str, Any], now: datetime) -> Brand:
     return brand
 
 
-def _projection(brand: Any, today: date) -> str | None:
+def _projection(brand: Any, today: date) -> dict[str, Any]:
     known = by_day([brand.pk], today - timedelta(days=7 * WEEKS), today)[brand.pk]
-    amount = month_end(known, brand.spent.month.used, today)
-    return None if amount is None else money.exact_text(amount, brand.currency)
+    outlook = month_outlook(
+        known, brand.spent.month.used, today, budget=brand.monthly_budget, decimals=money.decimals(brand.currency)
+    )
+    if outlook is None:
+        names = ("projection", "projection_low", "projection_high", "projection_without_budget", "budget_used_up_on")
+        return dict.fromkeys(names)
+    amounts = {
+        "projection": outlook.comes_to.expected,
+        "projection_low": outlook.comes_to.low,
+        "projection_high": outlook.comes_to.high,
+        "projection_without_budget": outlook.unlimited.expected,
+    }
+    shown = {name: money.exact_text(amount, brand.currency) for name, amount in amounts.items()}
+    return {**shown, "budget_used_up_on": outlook.used_up_on}
 
 
 def _period(brand: Brand, use: Use, budget: Any, starts_on: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The charts of a brand, and what its day and month will come to: on the overview and on its own page."""
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.utils.safestring import SafeString
 
@@ -10,30 +11,26 @@ from brands.models import Brand
 from brands.periods import day_starts_at, local_date, month_start, next_midnight, next_month_start
 from budget_system import money
 from budget_system.admin import charts
+from pacing.months import Month, month_of
 from spending.figures import Spent
-from spending.history import budgets_by_day, by_day, by_hour, days
-from spending.projection import WEEKS, days_to_come
+from spending.history import budgets_by_day, by_hour, days
 
 
-class Outlook(NamedTuple):
+class Ahead(NamedTuple):
     """What the present day and month will come to, of what counts; None while too little is known."""
 
-    by_day: dict[Any, Decimal]
+    by_day: Mapping[date, Decimal]
     day: Decimal | None
-    month: Decimal | None
+    month: Month
 
 
-def outlook(brand: Brand, uses: Spent, now: datetime) -> tuple[Outlook, dict[Any, Decimal]]:
+def outlook(brand: Brand, uses: Spent, now: datetime) -> tuple[Ahead, Mapping[date, Decimal]]:
     """The projection, and what was spent on each of the days that it rests on and of this month."""
-    today = local_date(brand.zone, now)
-    first = min(month_start(today), today - timedelta(days=7 * WEEKS))
-    past = by_day([brand.pk], first, today)[brand.pk]
-    expected = days_to_come(past, today)
-    if expected is None:
-        return Outlook({}, None, None), past
-    left_of_today = expected[today] - past.get(today, Decimal(0))
-    month = uses.month.used + sum(expected.values(), -past.get(today, Decimal(0)))
-    return Outlook(expected, uses.day.used + left_of_today, month), past
+    month = month_of(brand, uses, now)
+    if month.outlook is None:
+        return Ahead({}, None, month), month.past
+    expected = month.outlook.by_day
+    return Ahead(expected, uses.day.used + expected[month.today] - month.spent_today, month), month.past
 
 
 def rounded(value: Decimal, currency: str) -> Decimal:
@@ -65,7 +62,7 @@ def day_chart(brand: Brand, now: datetime) -> SafeString:
     )  # fmt: skip
 
 
-def month_chart(brand: Brand, ahead: Outlook, past: dict[Any, Decimal], now: datetime) -> SafeString:
+def month_chart(brand: Brand, ahead: Ahead, past: Mapping[date, Decimal], now: datetime) -> SafeString:
     """Each day's spend against the budget of that day, and what today and the days that are left will come to."""
     today = local_date(brand.zone, now)
     all_days = days(month_start(today), next_month_start(today) - timedelta(days=1))

@@ -1,7 +1,7 @@
 """A brand's page: its money now, its campaigns, charts, who changed its budgets, who works for it, what happened."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +18,8 @@ from brands.history import BUDGETS, Version, budget_history
 from brands.models import AuditEntry, Brand
 from brands.periods import local_date, month_start, next_month_start
 from budget_system import money
-from budget_system.admin import show
-from budget_system.admin.brand_charts import Outlook, day_chart, month_chart, rounded
+from budget_system.admin import pacing_month, show
+from budget_system.admin.brand_charts import Ahead, day_chart, month_chart, rounded
 from budget_system.admin.campaign_page import who
 from budget_system.fields import MoneyField
 from campaigns.holds import Hold
@@ -37,22 +37,35 @@ ENTRIES_READ = 300
 # --- Money -----------------------------------------------------------------------------------------------------------
 
 
-def money_now(brand: Brand, uses: Spent, ahead: Outlook, now: datetime) -> SafeString:
+def money_now(brand: Brand, uses: Spent, ahead: Ahead, now: datetime) -> SafeString:
     """The budgets of the day and the month: spent, set aside, what remains, and what it will come to."""
     today = local_date(brand.zone, now)
     last = next_month_start(today) - timedelta(days=1)
     periods = [
-        _period(f"Today, {today:%a %-d %b}", uses.day, brand.daily_budget, ahead.day, "midnight", brand),
-        _period(f"{today:%B %Y}", uses.month, brand.monthly_budget, ahead.month, f"{last:%-d %B}", brand),
-    ]
+        _period(
+            f"Today, {today:%a %-d %b}", uses.day, brand.daily_budget, "midnight",
+            _projected(ahead.day, brand.daily_budget, brand.currency), brand,
+        ),
+        _period(
+            f"{today:%B %Y}", uses.month, brand.monthly_budget, f"{last:%-d %B}",
+            pacing_month.cell(ahead.month.outlook, brand.currency, today), brand,
+            pacing_month.plan_facts(ahead.month, brand.currency),
+        ),
+    ]  # fmt: skip
     return render_to_string(
         "budget/money_now.html",
-        {"periods": periods, "resets": _resets(brand, uses, now), "is_projected": ahead.month is not None},
+        {"periods": periods, "resets": _resets(brand, uses, now), "is_projected": ahead.day is not None},
     )
 
 
 def _period(
-    title: str, use: Use, budget: Decimal | None, projected: Decimal | None, ends: str, brand: Brand
+    title: str,
+    use: Use,
+    budget: Decimal | None,
+    ends: str,
+    projected: object,
+    brand: Brand,
+    more: Sequence[tuple[str, object]] = (),
 ) -> dict[str, object]:
     left = use.left_of(budget)
     return {
@@ -62,7 +75,8 @@ def _period(
             ("Spent", show.amount(use.used, brand.currency)),
             ("Set aside", show.amount(use.reserved, brand.currency)),
             ("Remains", "no limit" if left is None else show.amount(left, brand.currency)),
-            (f"Projected by {ends}", _projected(projected, budget, brand.currency)),
+            (f"Projected by {ends}", projected),
+            *more,
         ],
     }
 
@@ -100,7 +114,7 @@ _WORDS = {PeriodKind.DAY.value: "today", PeriodKind.MONTH.value: "this month"}
 # --- Charts ----------------------------------------------------------------------------------------------------------
 
 
-def charts_of(brand: Brand, ahead: Outlook, past: dict[Any, Decimal], now: datetime) -> SafeString:
+def charts_of(brand: Brand, ahead: Ahead, past: Mapping[date, Decimal], now: datetime) -> SafeString:
     return format_html(
         '<div class="grid gap-6 lg:grid-cols-2">{}{}</div>',
         month_chart(brand, ahead, past, now),

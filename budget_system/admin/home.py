@@ -24,7 +24,7 @@ from access.callers import Caller, caller_of
 from brands.models import Brand
 from brands.periods import day_starts_at, local_date, month_start, next_midnight
 from budget_system import clock, money
-from budget_system.admin import show
+from budget_system.admin import pacing_month, show
 from budget_system.admin.brand_charts import day_chart, month_chart, outlook
 from budget_system.admin.lists import pace_text, weeks_of
 from budget_system.health import OVERDUE
@@ -39,7 +39,7 @@ from spending import import_access
 from spending.figures import Spent, spent
 from spending.history import by_day
 from spending.models import BudgetPeriod, ImportState, PeriodKind, SpendImport
-from spending.projection import WEEKS, month_end
+from spending.projection import WEEKS, Outlook, month_outlook
 
 CACHED_S = 10
 BRANDS_SHOWN = 30
@@ -71,11 +71,13 @@ class Row(NamedTuple):
     spent: Spent
     elapsed: int
     """Per cent of its local day that are over."""
-    projected: Decimal | None
+    ahead: Outlook | None
+    """What its month comes to; None while too little is known."""
     running: int
     paused: int
     last_day: date | None
     """The last day with spend."""
+    today: date
 
     @property
     def share(self) -> Decimal:
@@ -169,10 +171,17 @@ def _rows(brands: Any, campaigns: Any, now: datetime) -> list[Row]:
                 brand,
                 figures[brand.pk],
                 int((now - begins) * 100 / (ends - begins)),
-                month_end(past[brand.pk], figures[brand.pk].month.used, today[brand.pk]),
+                month_outlook(
+                    past[brand.pk],
+                    figures[brand.pk].month.used,
+                    today[brand.pk],
+                    budget=brand.monthly_budget,
+                    decimals=money.decimals(brand.currency),
+                ),
                 counts.get((brand.pk, CampaignStatus.ACTIVE), 0),
                 counts.get((brand.pk, CampaignStatus.PAUSED), 0),
                 last_day.get(brand.pk),
+                today[brand.pk],
             )
         )
     return sorted(rows, key=lambda row: (-row.share, row.brand.name))
@@ -298,13 +307,13 @@ def _pace_of(row: Row, pace: float | None) -> Iterator[Need]:
         else:
             text = f"{brand}: under pace, {pace:.1f} times as fast as its day, {used}"
             yield Need(show.INFO, text, url, "See whether campaigns are held or spend is reported late.")
-    if monthly and row.projected is not None and row.spent.month.used < monthly:
-        comes_to = f"{brand}: at this rate the month comes to {show.amount(row.projected, brand.currency)}"
-        of = f"of {show.amount(monthly, brand.currency)}"
-        if row.projected > monthly:
-            yield Need(show.WARN, f"{comes_to}, {of}", url, "Lower the daily budget, or raise the month's.")
-        elif row.running and row.projected < monthly * LITTLE / 100:
-            yield Need(show.INFO, f"{comes_to}, only {of}", url, "Raise the daily budget, or see what holds campaigns.")
+    if monthly and row.ahead is not None and row.spent.month.used < monthly:
+        at_this_rate = f"{brand}: at this rate {pacing_month.sentence(row.ahead, brand.currency, row.today)}"
+        if row.ahead.is_stopped:
+            yield Need(show.WARN, at_this_rate, url, "Lower the daily budget, or raise the month's.")
+        elif row.running and row.ahead.comes_to.expected < monthly * LITTLE / 100:
+            text = f"{at_this_rate}, of {show.amount(monthly, brand.currency)} that may be spent"
+            yield Need(show.INFO, text, url, "Raise the daily budget, or see what holds campaigns.")
 
 
 def _silent(brands: Any, rows: Sequence[Row], now: datetime) -> Iterator[Need]:
@@ -363,7 +372,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "needs_more": max(len(home.needs) - NEEDS_SHOWN, 0),
         "paused": sum(count for _, count in home.paused),
         "brand_rows": [_cells(row) for row in home.rows],
-        "headers": ("Brand", "Today", "This month", "Month will come to", "Campaigns"),
+        "headers": ("Brand", "Today", "This month", "Month comes to", "Campaigns"),
         "more_brands": home.brands - len(home.rows),
         "changes": [_change(change, home.at) for change in home.changes],
     }
@@ -374,14 +383,13 @@ _WORDS = {show.BAD: "Now", show.WARN: "Soon", show.INFO: "Note"}
 
 def _cells(row: Row) -> dict[str, Any]:
     brand, currency = row.brand, row.brand.currency
-    projected = "–" if row.projected is None else show.amount(row.projected, currency)
     return {
         "brand": show.link(_page(brand), brand),
         "zone": brand.zone.key,
         "day": show.use_bar(row.spent.day.used, brand.daily_budget, currency, row.spent.day.forgiven),
         "elapsed": f"{row.elapsed} % of the day is over",
         "month": show.use_bar(row.spent.month.used, brand.monthly_budget, currency, row.spent.month.forgiven),
-        "projected": projected,
+        "projected": pacing_month.cell(row.ahead, currency, row.today),
         "running": row.running,
         "paused": row.paused,
     }

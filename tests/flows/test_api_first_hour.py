@@ -208,7 +208,7 @@ def test_a_brands_summary(api: Api, brand: Any, campaign: Any) -> None:
     }  # fmt: skip
     assert summary["month"]["remaining"] == "1965.00"
     assert summary["campaigns"] == {"active": 1, "paused": 0}
-    assert summary["projection"] is None
+    assert (summary["projection"], summary["projection_high"], summary["budget_used_up_on"]) == (None, None, None)
 
 
 def test_spends_are_amended_voided_and_restored(api: Api, campaign: Any) -> None:

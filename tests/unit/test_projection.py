@@ -6,9 +6,15 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spending.projection import days_to_come, month_end
+from budget_pacer.month import days_to_come
+from spending.projection import last_day_of, month_outlook
 
 TODAY = date(2026, 5, 20)
+
+
+def month_end(spent: dict[date, Decimal], posted: Decimal, today: date) -> Decimal | None:
+    outlook = month_outlook(spent, posted, today)
+    return None if outlook is None else outlook.unlimited.expected
 
 
 def days_before(count: int, amount: str = "10") -> dict[date, Decimal]:
@@ -35,13 +41,13 @@ def test_the_days_that_are_left_are_like_their_weekdays() -> None:
 def test_each_day_that_is_left_has_its_own_figure() -> None:
     spent = {**days_before(28), TODAY: Decimal(25)}
 
-    expected = days_to_come(spent, TODAY)
+    expected = days_to_come(spent, TODAY, last_day_of(TODAY))
 
     assert expected is not None
     assert list(expected) == [TODAY + timedelta(days=n) for n in range(12)], "20 to 31 May"
     assert expected[TODAY] == 25
     assert set(list(expected.values())[1:]) == {Decimal(10)}
-    assert days_to_come(days_before(6), TODAY) is None
+    assert days_to_come(days_before(6), TODAY, last_day_of(TODAY)) is None
 
 
 def test_a_week_must_be_known() -> None:
