@@ -41,7 +41,7 @@ def badge(text: object, tone: str = PLAIN, title: str = "") -> SafeString:
 
 
 def nothing(text: str = "–") -> SafeString:
-    return format_html('<span class="text-base-400 dark:text-base-500">{}</span>', text)
+    return format_html('<span class="text-base-500 dark:text-base-400">{}</span>', text)
 
 
 def link(url: str, text: object) -> SafeString:
