@@ -17,7 +17,7 @@ from budget_pacer.money import money_text
 _KEEP: Final = 0.10
 """Of its budget a donor keeps so much beyond what it is expected to use."""
 _HYSTERESIS: Final = 0.02
-"""A move of less than this share of all budgets is not made."""
+"""A move of less than this share of what is left of all budgets is not made."""
 
 
 _KEEPS_UP: Final = 0.5
@@ -182,12 +182,12 @@ def _settled(
     """The answer, unless it is too small a change to make, or spend since the original split forbids it."""
     now = {name: fact.budget for name, fact in facts.items()}
     moved = sum(abs(budgets[name] - now[name]) for name in facts) // 2
-    total = sum(now.values())
+    left = sum(max(0, fact.budget - fact.used) for fact in facts.values())
     if any(budgets[name] < min(facts[name].used, now[name]) for name in facts):
         return Reallocation(now, (), (*reasons, "a channel has already spent what it would have to give back"))
     if moved == 0:
         return Reallocation(now, (), tuple(reasons) or ("no channel has money to spare",))
-    if moved < total * _HYSTERESIS:
+    if moved < left * _HYSTERESIS:
         return Reallocation(now, (), (*reasons, f"{money_text(moved)} is too little to move"))
     return Reallocation(budgets, tuple(moves), (*(move.reason for move in moves), *reasons))
 

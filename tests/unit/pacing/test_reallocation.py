@@ -142,3 +142,17 @@ def test_one_price_serves_the_channel_with_supply_worth_buying() -> None:
 
     assert result.budgets["google"] >= 100 * CENT
     assert sum(result.budgets.values()) == 200 * CENT
+
+
+@pytest.mark.parametrize(("used", "moves"), [(975, True), (300, False)])
+def test_what_is_too_little_to_move_is_measured_by_what_is_left(used: int, moves: bool) -> None:
+    """The same few units are worth moving in the evening and not in the morning: a fiftieth of what is left."""
+    facts = {
+        "good": ChannelFacts(1000 * 10**6, 1000 * 10**6, used * 10**6, used / 1000, 4.0),
+        "poor": ChannelFacts(1000 * 10**6, 1000 * 10**6, 890 * used * 10**3, used / 1000, 1.0),
+    }
+
+    result = reallocate(facts, 0.2, CENT)
+
+    assert bool(result.moves) is moves
+    assert moves or "too little to move" in result.reasons[0]
