@@ -1,6 +1,6 @@
 """Explain: the same decision in words, with its figures and when the campaign will next run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from django.db.models import Q
 from brands.periods import month_start
 from budget_system import money
 from budget_system.errors import NotFound, Refused
-from campaigns.holds import Hold, Verdict, in_order
+from campaigns.holds import PRECEDENCE, Hold, Verdict, in_order
 from campaigns.models import Campaign
 from enforcement.decision import Cause, Facts, Scope, causes_at, decide, runs_next
 from enforcement.snapshots import Undecidable, gather, of_campaigns
@@ -42,6 +42,44 @@ def explain(campaign_id: UUID, now: datetime) -> Explanation:
     campaign, facts = known(campaign_id, now)
     explanation = explain_facts(campaign, facts, now)
     return replace(explanation, sentences=(*explanation.sentences, *_beside(campaign, facts.day)))
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What a line about a campaign says: why it does not run, what an override lifts and until when, and when it runs
+    again (None: not without a person)."""
+
+    standing: tuple[Cause, ...]
+    lifted: tuple[Cause, ...]
+    lifted_until: datetime | None
+    runs_next_at: datetime | None
+
+
+def prospects(campaigns: Sequence[Campaign], now: datetime) -> dict[UUID, Prospect]:
+    """The prospect of each of these campaigns that can be decided. One query."""
+    if not campaigns:
+        return {}
+    selection = of_campaigns([one.pk for one in campaigns], {one.brand_id for one in campaigns})
+    found = {}
+    for snapshot in gather(selection, {str(one.brand.timezone) for one in campaigns}, now, archived=True):
+        if isinstance(snapshot, Undecidable):
+            continue
+        facts = snapshot.facts
+        causes = sorted(causes_at(facts, now), key=lambda cause: PRECEDENCE.index(cause.hold))
+        lifted = tuple(cause for cause in causes if cause.lifted)
+        until = facts.override.ends_at if lifted and facts.override is not None else None
+        standing = tuple(cause for cause in causes if not cause.lifted)
+        found[UUID(snapshot.campaign_id)] = Prospect(standing, lifted, until, runs_next(facts, now))
+    return found
+
+
+def short(cause: Cause) -> str:
+    """A cause in a few words that say whose it is: “Brand's daily budget used up (108 %)”."""
+    if cause.limit is None or cause.used is None:
+        named = {Scope.BRAND: " of the brand", Scope.CHANNEL: " of a channel"}
+        return cause.hold.label + (named.get(cause.scope, "") if cause.hold is Hold.EMERGENCY_STOP else "")
+    share = f" ({cause.used * 100 // cause.limit} %)" if cause.limit else ""
+    return f"{cause.scope.capitalize()}'s {_PERIODS[cause.hold]} budget used up{share}"
 
 
 def suppose(campaign_id: UUID, at: datetime, what: Otherwise) -> Explanation:

@@ -24,7 +24,7 @@ from budget_system.admin.campaign_page import who
 from budget_system.fields import MoneyField
 from campaigns.holds import Hold
 from campaigns.models import Campaign
-from enforcement.explain import local_text
+from enforcement.explain import Prospect, local_text, prospects
 from spending.figures import Spent, Use
 from spending.models import BudgetPeriod, ForcedReset, PeriodKind
 
@@ -138,11 +138,14 @@ def campaigns_of(brand: Brand, uses: Spent, number: str, now: datetime) -> SafeS
     page = min(max(int(number), 1), pages) if number.isdecimal() and len(number) < 7 else 1
     first = (page - 1) * CAMPAIGNS_A_PAGE
     rows = list(_ordered(brand, now)[first : first + CAMPAIGNS_A_PAGE]) if total else []
+    for campaign in rows:
+        campaign.brand = brand
+    seen = prospects(rows, now)
     url = reverse("admin:brands_brand_change", args=[brand.pk])
     return render_to_string(
         "budget/brand_campaigns.html",
         {
-            "rows": [_campaign_cells(campaign, brand, uses) for campaign in rows],
+            "rows": [_campaign_cells(campaign, uses, seen.get(campaign.pk), now) for campaign in rows],
             "counts": counts,
             "shown": f"{first + 1}–{first + len(rows)} of {total}",
             "before": f"{url}?campaigns={page - 1}#campaigns" if page > 1 else "",
@@ -187,18 +190,17 @@ def _ordered(brand: Brand, now: datetime) -> Any:
     return campaigns.annotate(rank=rank, used_today=used).order_by("rank", "-used_today", "name", "pk")
 
 
-def _campaign_cells(campaign: Any, brand: Brand, uses: Spent) -> dict[str, object]:
-    used, total = campaign.used_today, uses.day.used
+def _campaign_cells(campaign: Any, uses: Spent, prospect: Prospect | None, now: datetime) -> dict[str, object]:
+    used, total, currency = campaign.used_today, uses.day.used, campaign.brand.currency
     share = money.percent_used(used, total) if total > 0 else 0
     own = campaign.daily_budget is not None
     return {
         "name": show.link_to(campaign, "campaigns_campaign", campaign.pk),
         "platform": campaign.get_platform_display(),
         "state": show.status_badge(campaign),
-        "reason": show.reason(campaign.holds) if campaign.holds else "",
-        "today": show.use_bar(used, campaign.daily_budget, brand.currency)
-        if own
-        else show.amount(used, brand.currency),
+        "reason": show.why(campaign, prospect, now),
+        "runs_again": show.runs_again(campaign, prospect, now),
+        "today": show.use_bar(used, campaign.daily_budget, currency) if own else show.amount(used, currency),
         "share": "–" if total <= 0 else f"{share} %" if share or used <= 0 else "under 1 %",
         "width": min(share, 100),
     }

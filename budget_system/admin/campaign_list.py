@@ -20,7 +20,7 @@ from budget_system.admin.notes import note, noted
 from budget_system.admin.ui import AutocompleteSelectFilter, ChoicesDropdownFilter, DropdownFilter
 from campaigns.holds import Hold
 from campaigns.models import Campaign
-from enforcement.explain import local_text
+from enforcement.explain import prospects
 from spending.figures import spent
 from spending.models import PeriodKind
 
@@ -74,7 +74,7 @@ class FlightFilter(DropdownFilter):
 class CampaignList(CampaignBulk):
     """The list's part of the campaign admin."""
 
-    list_display = ("name", "brand_name", "status_now", "why", "platform", "today", "month", "next_check")
+    list_display = ("name", "brand_name", "status_now", "why", "runs_again", "platform", "today", "month")
     list_select_related = ("brand",)
     list_filter = (
         ("brand", AutocompleteSelectFilter), ("status", ChoicesDropdownFilter), ReasonFilter, TodayFilter,
@@ -87,7 +87,7 @@ class CampaignList(CampaignBulk):
         "today": partial(share_used, Campaign, PeriodKind.DAY),
         "month": partial(share_used, Campaign, PeriodKind.MONTH),
     }
-    essentials = ("action_checkbox", "name", "brand_name", "status_now", "why", "today")
+    essentials = ("action_checkbox", "name", "brand_name", "status_now", "why", "runs_again", "today")
     list_fullwidth = True
 
     def get_search_results(
@@ -101,9 +101,10 @@ class CampaignList(CampaignBulk):
         return queryset.filter(Q(name__icontains=term) | Q(external_id=term) | Q(brand__pk__any_of=brands)), False
 
     def dress(self, rows: list[Campaign], now: datetime) -> None:
-        uses = spent(rows, now)
+        uses, seen = spent(rows, now), prospects(rows, now)
         for campaign in rows:
             note(campaign, uses[campaign.pk])
+            note(campaign, seen.get(campaign.pk), "prospect")
             note(campaign, now, "now")
 
     @admin.display(description="brand", ordering="brand__name")
@@ -116,7 +117,11 @@ class CampaignList(CampaignBulk):
 
     @admin.display(description="reason", ordering="pause_reason")
     def why(self, campaign: Campaign) -> object:
-        return show.reason(campaign.holds)
+        return show.why(campaign, noted(campaign, "prospect"), noted(campaign, "now"))
+
+    @admin.display(description="runs again")
+    def runs_again(self, campaign: Campaign) -> object:
+        return show.runs_again(campaign, noted(campaign, "prospect"), noted(campaign, "now"))
 
     @admin.display(description="spent today", ordering="today")
     def today(self, campaign: Campaign) -> SafeString:
@@ -129,9 +134,3 @@ class CampaignList(CampaignBulk):
     def month(self, campaign: Campaign) -> SafeString:
         use = noted(campaign).month
         return show.use_bar(use.used, campaign.monthly_budget, campaign.brand.currency, use.forgiven)
-
-    @admin.display(description="next check", ordering="next_check_at")
-    def next_check(self, campaign: Campaign) -> SafeString:
-        text = local_text(campaign.brand.zone, campaign.next_check_at, noted(campaign, "now"))
-        at, _, zone = text.rpartition(" ")
-        return show.stacked(at, show.small(zone))

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from budget_system import money
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus
+from enforcement.explain import Prospect, local_text, short
 
 GOOD, WARN, BAD, INFO, PLAIN = "good", "warn", "bad", "info", "plain"
 _TONES = {
@@ -202,12 +203,31 @@ def status_badge(campaign: Campaign) -> SafeString:
     return badge("Stopped" if stopped else "Paused", BAD if stopped else WARN, hold_words(campaign.holds))
 
 
-def reason(holds: Sequence[Hold]) -> object:
-    """The hold that is shown, and how many more there are."""
-    if not holds:
+def why(campaign: Campaign, prospect: Prospect | None, now: datetime) -> object:
+    """All that holds the campaign, and whose it is; or what it runs in spite of, and until when."""
+    if not campaign.holds:
+        if prospect is None or not prospect.lifted:
+            return nothing()
+        until = (
+            ""
+            if prospect.lifted_until is None
+            else f" until {local_text(campaign.brand.zone, prospect.lifted_until, now)}"
+        )
+        return stacked(f"By an override{until}, in spite of:", *(small(short(cause)) for cause in prospect.lifted))
+    # The holds on record; what is known of them at this moment adds whose they are.
+    known = {} if prospect is None else {cause.hold: short(cause) for cause in reversed(prospect.standing)}
+    first, *others = (known.get(hold, hold.label) for hold in campaign.holds)
+    return stacked(first, *(small(f"also: {other[0].lower()}{other[1:]}") for other in others))
+
+
+def runs_again(campaign: Campaign, prospect: Prospect | None, now: datetime) -> object:
+    """When a paused campaign runs next if nothing else changes."""
+    if not campaign.holds or campaign.archived_at is not None:
         return nothing()
-    more = f" + {len(holds) - 1} more" if len(holds) > 1 else ""
-    return format_html('<span title="{}">{}{}</span>', hold_words(holds), holds[0].label, more)
+    if prospect is None or prospect.runs_next_at is None:
+        return "not without a person"
+    at, _, zone = local_text(campaign.brand.zone, prospect.runs_next_at, now).rpartition(" ")
+    return stacked(at, small(zone))
 
 
 def lines(items: Iterable[object]) -> SafeString:
