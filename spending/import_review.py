@@ -171,7 +171,7 @@ def lines_left_out(record: SpendImport) -> Iterator[Panel]:
     report = record.report
     if rejects := report.get("rejects"):
         rows = [
-            (f"Line {one['line']}", in_page_words(one["reason"]), _broken(", ".join(one["row"])))
+            (_line(one), in_page_words(one["reason"]), _broken(", ".join(one["row"])))
             for one in rejects[:LINES_SHOWN]
         ]
         title = f"Rejected: {_count(record.rejected, 'row')}"
@@ -180,11 +180,15 @@ def lines_left_out(record: SpendImport) -> Iterator[Panel]:
     for name, title in (("duplicates", "Left out"), ("flagged", "Taken although recorded from elsewhere too")):
         # Flagged lines that were not taken are left out, and so listed there.
         if (noted := report.get(name)) and (name == "duplicates" or record.options.get("even_if_typed")):
-            told = [(f"Line {one['line']}", in_page_words(one["reason"])) for one in noted[:LINES_SHOWN]]
+            told = [(_line(one), in_page_words(one["reason"])) for one in noted[:LINES_SHOWN]]
             listed = told if name == "duplicates" else [(line, reason.partition(";")[0]) for line, reason in told]
             if len(noted) > LINES_SHOWN:
                 title += f", the first {LINES_SHOWN}"
             yield Panel(title, show.cards(["Line", "Why"], listed, ""))
+
+
+def _line(one: Mapping[str, Any]) -> SafeString:
+    return format_html('<span class="whitespace-nowrap">Line {}</span>', one["line"])
 
 
 def _broken(text: str) -> SafeString:

@@ -305,7 +305,7 @@ def _pace_of(row: Row, pace: float | None) -> Iterator[Need]:
             text = f"{brand}: {pace_text(pace).lower()}, {used}"
             yield Need(show.WARN, text, url, "See which campaign spends it; pause one, or raise the budget.")
         else:
-            text = f"{brand}: under pace, {pace:.1f} times as fast as its day, {used}"
+            text = f"{brand}: under pace, {_slow(pace)} as fast as its day, {used}"
             yield Need(show.INFO, text, url, "See whether campaigns are held or spend is reported late.")
     if monthly and row.ahead is not None and row.spent.month.used < monthly:
         at_this_rate = f"{brand}: at this rate {pacing_month.sentence(row.ahead, brand.currency, row.today)}"
@@ -314,6 +314,10 @@ def _pace_of(row: Row, pace: float | None) -> Iterator[Need]:
         elif row.running and row.ahead.comes_to.expected < monthly * LITTLE / 100:
             text = f"{at_this_rate}, of {show.amount(monthly, brand.currency)} that may be spent"
             yield Need(show.INFO, text, url, "Raise the daily budget, or see what holds campaigns.")
+
+
+def _slow(pace: float) -> str:
+    return f"{pace:.1f} times" if pace >= 0.1 else "less than a tenth"
 
 
 def _silent(brands: Any, rows: Sequence[Row], now: datetime) -> Iterator[Need]:
