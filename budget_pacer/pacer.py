@@ -1,6 +1,6 @@
 """`BudgetPacer`: reads the clock, loads a campaign's state, has pure functions decide, swaps the result in.
 
-Nothing is decided in this module; see `plan`, `meter`, `breaker`, `pace`, `reallocation`, `steering`.
+Nothing is decided in this module; see `plan`, `meter`, `booking`, `breaker`, `check`, `reallocation`, `steering`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from threading import RLock
+from threading import Lock
 from typing import Any, Final, Generic, TypeVar, Unpack, cast, overload
 from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,20 +24,20 @@ from budget_pacer.check import NOT_ASKED, checked, usual_of, worth_asking
 from budget_pacer.clock import Clock, system_clock
 from budget_pacer.config import InvalidConfiguration, PacerConfig, Settings
 from budget_pacer.day import Day, OpenWeek, check_week, day_at, is_open, local_day, open_elapsed
-from budget_pacer.history import Forecast, History
+from budget_pacer.history import Forecast
+from budget_pacer.learned import HistoryOf, Learned
 from budget_pacer.meter import limits_of, moved, new_meter, slot_of
 from budget_pacer.money import InvalidAmount, from_micros, money_text, to_micros, to_positive_micros
 from budget_pacer.pace import pace_ratio, pace_text
 from budget_pacer.plan import Plan, hourly_allocations, lay_out, planned_share
 from budget_pacer.reallocation import (
     ChannelFacts,
-    Demand,
     Reallocation,
     check_transfers,
     reallocate,
     share_by_price,
 )
-from budget_pacer.steering import Advice, Steering, TrafficHour
+from budget_pacer.steering import Advice, TrafficHour
 from budget_pacer.store import CampaignState, ChannelState, Hold, HoldStatus, MemoryStore, Store
 from budget_pacer.values import (
     AlertType,
@@ -55,8 +55,6 @@ from budget_pacer.values import (
 
 SettingsOf = Callable[[str, str], PacerConfig]
 """The settings of a campaign's channel, by campaign id and channel."""
-HistoryOf = Callable[[str, str], History | None]
-"""What a campaign's channel has brought so far, by campaign id and channel; None when nothing is known."""
 
 T = TypeVar("T")
 _TRIES: Final = 10_000
@@ -164,15 +162,13 @@ class BudgetPacer:
     ) -> None:
         self.config = _config(settings)
         self._settings_of = settings_of
-        self._history_of = history_of
         self.store: Store = MemoryStore() if store is None else store
         self._clock = clock
         self._delivery = Delivery(alert_callback)
         self._zone = _zone(timezone)
-        self._lock = RLock()
-        """Over what is learned; what is decided on is in the store."""
-        self._histories: dict[tuple[str, str], History] = {}
-        self._steerings: dict[tuple[str, str], Steering] = {}
+        self._learned = Learned(history_of)
+        self._lock = Lock()
+        """Over the alerts that were not asked for yet."""
         self._days: dict[str, tuple[tuple[str, OpenWeek | None], Day]] = {}
         self._pending: dict[tuple[str, str], dict[AlertType, PacingAlert]] = {}
         self._reallocations: dict[str, Reallocation] = {}
@@ -343,13 +339,12 @@ class BudgetPacer:
         return hour_statuses(known, day, state.unit)
 
     def _plan(self, campaign_id: str, name: str, strategy: PacingStrategy, day: Day) -> Plan:
-        hours = self._history(campaign_id, name).data_hours
+        hours = self._learned.history(campaign_id, name, lambda history: history.data_hours)
         forecasts = self._forecasts(campaign_id, name, day)
         return lay_out(strategy, day, forecasts, hours, self._config_of(campaign_id, name).max_hourly_spend_pct)
 
     def _forecasts(self, campaign_id: str, name: str, day: Day) -> list[Forecast]:
-        with self._lock:
-            return self._history(campaign_id, name).forecasts(day.date.weekday())
+        return self._learned.history(campaign_id, name, lambda history: history.forecasts(day.date.weekday()))
 
     # Pace
 
@@ -370,8 +365,7 @@ class BudgetPacer:
             known = state.channels[name]
             usual = NOT_ASKED
             if worth_asking(known, config):
-                with self._lock:
-                    usual = usual_of(self._history(campaign_id, name), known, day, at_s)
+                usual = self._learned.history(campaign_id, name, lambda history: usual_of(history, known, day, at_s))
             new, breach = checked(known, day, at_s, bool(state.stopped), usual, config)
             planned = planned_share(known.plan, day, at_s)
             ratio = pace_ratio(known.meter.spent, known.limits.budget, planned)
@@ -449,12 +443,12 @@ class BudgetPacer:
             state, day = found
             if not day.start <= at_s < day.end:
                 day = day_at(ZoneInfo(state.zone), state.week, at_s)
-                self._learn(campaign_id, channel, day, slot_of(day, at_s), amount, outcome)
+                self._learned.note(campaign_id, channel, day, slot_of(day, at_s), amount, outcome)
                 return
             slot = slot_of(day, at_s)
             new = booking.recorded(known, day, slot, amount, outcome, at_s, self._config_of(campaign_id, channel))
             if self.store.swap(campaign_id, state, _put(state, channel, new)):
-                self._learn(campaign_id, channel, day, slot, amount, outcome)
+                self._learned.note(campaign_id, channel, day, slot, amount, outcome)
                 if new.issues is not known.issues:
                     self._after_breaker(campaign_id, channel, known, new, day, at_s)
                 return
@@ -482,12 +476,8 @@ class BudgetPacer:
             return (_put(state, name, new) if changed else state), (changed, day)
 
         changed, day = self._update(campaign_id, change)
-        if self._learns(campaign_id, name):
-            slot = day.slots[slot_of(day, self._now_s() if made_s is None else made_s)]
-            with self._lock:
-                self._history(campaign_id, name).correct(
-                    day.date.weekday(), slot.hour, slot.start // 3600, micros / 1_000_000
-                )
+        slot = slot_of(day, self._now_s() if made_s is None else made_s)
+        self._learned.correct(campaign_id, name, day, slot, micros)
         return changed
 
     def report_performance(
@@ -509,7 +499,7 @@ class BudgetPacer:
             return _put(state, name, booking.brought(known, outcome, at_s)), (day, slot_of(day, at_s))
 
         day, slot = self._update(campaign_id, change)
-        self._learn(campaign_id, name, day, slot, 0, outcome)
+        self._learned.note(campaign_id, name, day, slot, 0, outcome)
 
     def _after_breaker(
         self, campaign_id: str, name: str, before: ChannelState, after: ChannelState, day: Day, at_s: float
@@ -595,7 +585,7 @@ class BudgetPacer:
         state = self.store.load(hold.campaign_id)
         if state is not None:
             day = local_day(ZoneInfo(state.zone), state.week, date.fromordinal(hold.day))
-            self._learn(hold.campaign_id, hold.channel, day, min(hold.slot, len(day.slots) - 1), micros, outcome)
+            self._learned.note(hold.campaign_id, hold.channel, day, min(hold.slot, len(day.slots) - 1), micros, outcome)
 
     def void(self, reservation_id: str) -> None:
         """Give a reservation back unspent; a second time changes nothing. Raises as `settle`."""
@@ -719,7 +709,7 @@ class BudgetPacer:
             self.record_spend(transaction._replace(timestamp=None))
             return
         day, before, after = done
-        self._learn(campaign_id, name, day, slot_of(day, made_s), micros, outcome)
+        self._learned.note(campaign_id, name, day, slot_of(day, made_s), micros, outcome)
         self._after_breaker(campaign_id, name, before, after, day, self._now_s())
 
     # Channels together
@@ -784,8 +774,7 @@ class BudgetPacer:
         facts = {
             name: self._facts(campaign_id, name, known, state, day, at_s) for name, known in state.channels.items()
         }
-        with self._lock:
-            demands = {name: self._demand(campaign_id, name, day, at_s) for name in facts}
+        demands = {name: self._learned.demand(campaign_id, name, day, at_s) for name in facts}
         known_demands = {name: demand for name, demand in demands.items() if demand is not None}
         able = all(fact.can_spend for fact in facts.values())
         if able and len(known_demands) == len(facts) > 1:
@@ -810,10 +799,6 @@ class BudgetPacer:
             and breaker.state is CircuitBreakerState.CLOSED
             and open_elapsed(day, at_s) < day.open_s,
         )
-
-    def _demand(self, campaign_id: str, name: str, day: Day, at_s: float) -> Demand | None:
-        steering = self._steerings.get((campaign_id, name))
-        return None if steering is None else steering.demand(day, at_s)
 
     # Stops
 
@@ -893,12 +878,11 @@ class BudgetPacer:
     def performance(self, campaign_id: str, channel: Channel, hour: int | None = None) -> Performance:
         """Impressions, clicks, conversions, cost, revenue and CTR, CVR, CPC, CPA, ROAS of a channel, or of one hour of
         its day; former weeks weigh a tenth less each."""
-        with self._lock:
-            return self._history(campaign_id, self._name(channel)).performance(hour)
+        return self._learned.history(campaign_id, self._name(channel), lambda history: history.performance(hour))
 
     def data_hours(self, campaign_id: str, channel: Channel) -> int:
         """Of how many different hours there is data."""
-        return self._history(campaign_id, self._name(channel)).data_hours
+        return self._learned.history(campaign_id, self._name(channel), lambda history: history.data_hours)
 
     def learn(
         self,
@@ -920,7 +904,7 @@ class BudgetPacer:
         at_s = _seconds(hour_starts_at)
         day = day_at(ZoneInfo(state.zone), state.week, at_s)
         outcome = Outcome(impressions, clicks, conversions, float(revenue))
-        self._learn(campaign_id, name, day, slot_of(day, at_s), to_micros(cost), outcome)
+        self._learned.add(campaign_id, name, day, slot_of(day, at_s), to_micros(cost), outcome)
 
     def learn_traffic(self, campaign_id: str, channel: Channel, hours: Sequence[TrafficHour]) -> None:
         """Take in past traffic: how many opportunities each hour brought, and what they cost and were worth. What is
@@ -929,16 +913,12 @@ class BudgetPacer:
         if self.store.load(campaign_id) is None:
             self.set_campaign(campaign_id)
         state = self._state(campaign_id)
-        with self._lock:
-            steering = self._steering(campaign_id, name)
-            for hour in hours:
-                at_s = _seconds(hour.starts_at)
-                day = day_at(ZoneInfo(state.zone), state.week, at_s)
-                slot = day.slots[slot_of(day, at_s)]
-                steering.learn(slot.hour, hour)
-                self._history(campaign_id, name).add(
-                    day.date.weekday(), slot.hour, slot.start // 3600, opportunities=hour.opportunities
-                )
+        found = []
+        for hour in hours:
+            at_s = _seconds(hour.starts_at)
+            day = day_at(ZoneInfo(state.zone), state.week, at_s)
+            found.append((day, slot_of(day, at_s), hour))
+        self._learned.add_traffic(campaign_id, name, found)
 
     def advise(
         self,
@@ -960,9 +940,12 @@ class BudgetPacer:
             raise UnknownBudget(f"{campaign_id} has no budget for {self._name(channel)}: allocate one first")
         state, day = found
         stopped = bool(state.stopped) or not is_open(day, at_s)
-        with self._lock:
-            steering = self._steering(campaign_id, self._name(channel))
-            return steering.advise(known, day, at_s, float(expected_cost), expected_value, stopped=stopped)
+        cost = float(expected_cost)
+        return self._learned.steering(
+            campaign_id,
+            self._name(channel),
+            lambda steering: steering.advise(known, day, at_s, cost, expected_value, stopped=stopped),
+        )
 
     def bid_advice(self, campaign_id: str, channel: Channel) -> BidAdvice:
         """A factor for bids and a share of opportunities to take, from pace, hour and returns, with the reasons: for
@@ -973,44 +956,6 @@ class BudgetPacer:
         forecast = self._forecasts(campaign_id, self._name(channel), day)[day.slots[slot_of(day, at_s)].hour]
         recent, breaker = self.performance(campaign_id, channel), breakers.at(known.breaker, at_s, config)
         return advise_bids(ratio, forecast, recent, breaker.state, state.stopped, config)
-
-    def _steering(self, campaign_id: str, name: str) -> Steering:
-        key = (campaign_id, name)
-        steering = self._steerings.get(key)
-        if steering is None:
-            steering = self._steerings[key] = Steering()
-        return steering
-
-    def _learn(self, campaign_id: str, name: str, day: Day, slot: int, amount: int, outcome: Outcome) -> None:
-        if not self._learns(campaign_id, name):
-            return
-        where = day.slots[slot]
-        with self._lock:
-            self._history(campaign_id, name).add(
-                day.date.weekday(),
-                where.hour,
-                where.start // 3600,
-                impressions=outcome.impressions,
-                clicks=outcome.clicks,
-                conversions=outcome.conversions,
-                cost=amount / 1_000_000,
-                revenue=outcome.revenue,
-            )
-
-    def _learns(self, campaign_id: str, name: str) -> bool:
-        """Whether there is anything to add to: what is kept elsewhere, and was not asked for yet, has it from there."""
-        return self._history_of is None or (campaign_id, name) in self._histories
-
-    def _history(self, campaign_id: str, name: str) -> History:
-        key = (campaign_id, name)
-        history = self._histories.get(key)
-        if history is None:
-            with self._lock:  # so that `history_of` is asked once
-                history = self._histories.get(key)
-                if history is None:
-                    given = None if self._history_of is None else self._history_of(campaign_id, name)
-                    history = self._histories[key] = History() if given is None else given.copy()
-        return history
 
     # Reading and writing state
 

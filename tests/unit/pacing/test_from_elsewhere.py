@@ -102,6 +102,13 @@ def test_a_history_is_asked_for_once_and_the_pacer_adds_to_a_copy() -> None:
     assert pacer.data_hours("c", VIDEO) == 0
 
 
+def test_what_is_taught_on_purpose_is_added_to_a_history_from_elsewhere() -> None:
+    pacer = BudgetPacer(clock=Clock(), history_of=lambda _campaign, _channel: week_of_evenings())
+    pacer.learn("c", GOOGLE, datetime(2026, 5, 1, tzinfo=UTC), clicks=5)
+
+    assert pacer.data_hours("c", GOOGLE) == week_of_evenings().data_hours + 1
+
+
 def test_a_new_pacer_for_every_operation_decides_as_one_that_stays() -> None:
     clock, given = Clock(), week_of_evenings()
     stays = BudgetPacer(clock=clock, history_of=lambda _campaign, _channel: given)

@@ -78,7 +78,7 @@ def run(steps: list[tuple[str, Channel, Decimal]], zone: str, open_from: int | N
         clock.wait(float(amount) * 20)
     state = pacer.store.load("c")
     assert state is not None
-    return state, pacer._histories["c", "podcast"]
+    return state, pacer._learned.history("c", "podcast", lambda history: history.copy())
 
 
 @settings(max_examples=30, deadline=None)
