@@ -7,6 +7,7 @@ nothing depends on their order.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from itertools import accumulate
 from typing import Any, Final
 
@@ -124,7 +125,7 @@ def dump_history(history: History) -> dict[str, Any]:
             prices.deviation,
             prices.of_day,
             [[position, seen, prices.of_week[position]] for position, seen in enumerate(prices.seen) if seen],
-            list(prices.open),
+            list(astuple(prices.open)),
         ],
         "bins": [
             [position, latest, *sums]

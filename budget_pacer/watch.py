@@ -41,7 +41,8 @@ class Price(NamedTuple):
     unit: str
 
 
-class OpenHour(NamedTuple):
+@dataclass(slots=True)
+class OpenHour:
     """The hour that is still being counted."""
 
     number: int = -1
@@ -49,9 +50,6 @@ class OpenHour(NamedTuple):
     cost: float = 0.0
     clicks: float = 0.0
     impressions: float = 0.0
-
-
-_NOTHING_YET: Final = OpenHour()
 
 
 @dataclass(slots=True)
@@ -67,14 +65,16 @@ class PriceWatch:
     of_day: list[float] = field(default_factory=lambda: [0.0] * _DAY)
     of_week: list[float] = field(default_factory=lambda: [0.0] * _WEEK)
     seen: list[int] = field(default_factory=lambda: [0] * _WEEK)
-    open: OpenHour = _NOTHING_YET
+    open: OpenHour = field(default_factory=OpenHour)
 
     def add(self, position: int, number: int, cost: float, clicks: float, impressions: float) -> None:
         """Count what came in an hour of the week; `number` is that of the hour since 1970. Hours come in order: what
         comes late, for an hour before the one that is being counted, is not learned from."""
         now = self.open
         if number == now.number:
-            self.open = OpenHour(number, position, now.cost + cost, now.clicks + clicks, now.impressions + impressions)
+            now.cost += cost
+            now.clicks += clicks
+            now.impressions += impressions
         elif number > now.number:
             self._finish(now)
             self.open = OpenHour(number, position, cost, clicks, impressions)
@@ -103,7 +103,13 @@ class PriceWatch:
 
     def copy(self) -> PriceWatch:
         """One that can be added to without changing this one."""
-        return replace(self, of_day=list(self.of_day), of_week=list(self.of_week), seen=list(self.seen))
+        return replace(
+            self,
+            of_day=list(self.of_day),
+            of_week=list(self.of_week),
+            seen=list(self.seen),
+            open=replace(self.open),
+        )
 
     def _units(self, clicks: float, impressions: float) -> float:
         return clicks if self.by_click else impressions / IMPRESSIONS_PER_CLICK
