@@ -30,6 +30,7 @@ from budget_system.admin.forms import AmountField, UseCaseForm
 from budget_system.admin.lists import BoundedPaginator, Page
 from budget_system.admin.notes import note as note
 from budget_system.admin.notes import noted as noted
+from budget_system.admin.search import campaigns_with
 from budget_system.admin.show import campaign_label, limit
 from budget_system.admin.ui import ModelAdmin
 from budget_system.errors import Refused
@@ -172,7 +173,7 @@ class RoomAdmin(ModelAdmin[M], OwnTransactions[M]):
         matches = (
             caller_of(request)
             .only_theirs(Campaign.objects.all())
-            .filter(Q(name__icontains=term) | Q(external_id=term) | Q(brand__name__icontains=term))
+            .filter(campaigns_with(term))
             .values_list("pk", flat=True)
         )
         found = Q(**{f"{self.campaign_path}__in": list(matches[:MATCHED_CAMPAIGNS])})

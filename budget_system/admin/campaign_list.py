@@ -10,13 +10,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from brands.models import Brand
 from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.campaign_bulk import CampaignBulk
 from budget_system.admin.filters import ArchivedFilter, FixedFilter, Lookups, TodayFilter
-from budget_system.admin.lists import as_text, local_days, pace_of, pace_text, share_used
+from budget_system.admin.lists import local_days, pace_of, pace_text, share_used
 from budget_system.admin.notes import note, noted
+from budget_system.admin.search import campaigns_with
 from budget_system.admin.ui import AutocompleteSelectFilter, ChoicesDropdownFilter, DropdownFilter
 from campaigns.holds import Hold
 from campaigns.models import Campaign
@@ -25,8 +25,6 @@ from spending.figures import spent
 from spending.models import PeriodKind
 
 SOON = timedelta(days=7)
-MATCHED_BRANDS = 1_000
-"""How many brands a search by name looks into."""
 
 
 class ReasonFilter(FixedFilter):
@@ -93,12 +91,9 @@ class CampaignList(CampaignBulk):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Campaign], search_term: str
     ) -> tuple[QuerySet[Campaign], bool]:
-        """Brands first: joined, every campaign's brand would be compared as well."""
+        """Each word may be the campaign's or its brand's."""
         term = search_term.strip()
-        if not term:
-            return queryset, False
-        brands = list(Brand.objects.filter(name__icontains=term).values_list(as_text("pk"), flat=True)[:MATCHED_BRANDS])
-        return queryset.filter(Q(name__icontains=term) | Q(external_id=term) | Q(brand__pk__any_of=brands)), False
+        return (queryset.filter(campaigns_with(term)) if term else queryset), False
 
     def dress(self, rows: list[Campaign], now: datetime) -> None:
         uses, seen = spent(rows, now), prospects(rows, now)
