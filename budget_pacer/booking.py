@@ -130,7 +130,6 @@ def brought(state: ChannelState, outcome: Outcome, at_s: float) -> ChannelState:
     fresh = state.fresh
     return state._replace(
         fresh_since_s=_since(state, at_s),
-        converted=state.converted or outcome.conversions > 0,
         fresh=Performance(
             max(0.0, fresh.impressions + outcome.impressions),
             max(0.0, fresh.clicks + outcome.clicks),
@@ -222,7 +221,7 @@ def _after(
         _with_breaker(state.issues, breaker),
         fresh,
         since_s,
-        state.converted or outcome.conversions > 0,
+        state.converting,
     )
 
 

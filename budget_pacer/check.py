@@ -21,6 +21,7 @@ from budget_pacer.values import AlertType, CircuitBreakerState, Performance
 from budget_pacer.watch import IMPRESSIONS_PER_CLICK, LEAST_CLICKS, Price
 
 _LEAST_CONVERSIONS: Final = 25
+_CONVERTING: Final = 3
 
 
 class Usual(NamedTuple):
@@ -46,7 +47,7 @@ def usual_of(history: History, state: ChannelState, day: Day, at_s: float) -> Us
     now = day.date.weekday() * 24 + day.slots[slot_of(day, at_s)].hour
     hours = min(24, max(1, int(at_s // 3600) - int(state.fresh_since_s // 3600) + 1))
     price = history.prices.judge(now - hours + 1, hours, fresh.cost, fresh.clicks, fresh.impressions)
-    if not state.converted:
+    if state.converting < _CONVERTING:
         return Usual(price, None)
     total = history.performance()
     if total.conversions < _LEAST_CONVERSIONS or not total.clicks:
@@ -64,26 +65,32 @@ def checked(
     if booking.emergency(state, state.meter, day, at_s, config):
         breaker = breakers.tripped(breaker, booking.emergency_text(state, state.meter, day, at_s), at_s)
     issues = set(pace_issues(spent, budget, planned, config, state.issues))
-    breaker, fresh, breach, degraded = _evaluated(state, breaker, usual, at_s, config)
+    state, breaker, breach, degraded = _evaluated(state, breaker, usual, at_s, config)
     if degraded:
         issues.add(AlertType.PERFORMANCE_DEGRADATION)
     if stopped or breaker.state is not CircuitBreakerState.CLOSED:
         issues.add(AlertType.CIRCUIT_BREAKER_OPEN)
-    return state._replace(breaker=breaker, issues=frozenset(issues), fresh=fresh), breach
+    return state._replace(breaker=breaker, issues=frozenset(issues)), breach
 
 
 def _evaluated(
     state: ChannelState, breaker: Breaker, usual: Usual, at_s: float, config: PacerConfig
-) -> tuple[Breaker, Performance, str, bool]:
-    """Breaker, fresh data, breach, and whether performance stands as degraded: until an evaluation finds it well."""
+) -> tuple[ChannelState, Breaker, str, bool]:
+    """State, breaker, breach, and whether performance stands as degraded: until an evaluation finds it well."""
     fresh, least = state.fresh, config.performance_min_clicks
     enough = fresh.clicks >= least or (not fresh.clicks and fresh.impressions >= least * IMPRESSIONS_PER_CLICK)
     found = anomaly(fresh, usual.price, usual.conversions, config, enough=enough)
     if found is not None and found.grave:
-        return breakers.tripped(breaker, found.text, at_s), Performance(), found.text, True
+        return state._replace(fresh=Performance()), breakers.tripped(breaker, found.text, at_s), found.text, True
     if not enough:
-        return breaker, fresh, "", AlertType.PERFORMANCE_DEGRADATION in state.issues
+        return state, breaker, "", AlertType.PERFORMANCE_DEGRADATION in state.issues
     breach = performance_breach(fresh, config) if fresh.clicks else None
     if breach is None and found is not None:
         breach = found.text
-    return breakers.judged(breaker, breach, at_s, config), Performance(), breach or "", breach is not None
+    converting = state.converting
+    if fresh.conversions:
+        converting = min(converting + 1, _CONVERTING)
+    elif found is None:
+        converting = 0
+    state = state._replace(fresh=Performance(), converting=converting)
+    return state, breakers.judged(breaker, breach, at_s, config), breach or "", breach is not None

@@ -70,7 +70,7 @@ def _dump_channel(name: str, channel: ChannelState) -> dict[str, Any]:
         "breaker": [str(breaker.state), *breaker[1:]],
         "issues": sorted(str(issue) for issue in channel.issues),
         "fresh": [*channel.fresh, channel.fresh_since_s],
-        "converted": channel.converted,
+        "converting": channel.converting,
     }
 
 
@@ -88,7 +88,7 @@ def _load_channel(data: Mapping[str, Any]) -> ChannelState:
         issues=frozenset(AlertType(issue) for issue in data["issues"]),
         fresh=Performance(*map(float, data["fresh"][:-1])),
         fresh_since_s=float(data["fresh"][-1]),
-        converted=bool(data["converted"]),
+        converting=int(data.get("converting", 0)),
     )
 
 

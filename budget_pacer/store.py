@@ -36,8 +36,9 @@ class ChannelState(NamedTuple):
     """What came since performance was last evaluated."""
     fresh_since_s: float = 0.0
     """When the first of that came."""
-    converted: bool = False
-    """Whether transactions have ever brought conversions: only then is it news that they do not."""
+    converting: int = 0
+    """How many evaluations in a row have seen conversions, as far as that matters. Only where they come as clicks do,
+    and not once a day, is it news that they do not."""
 
 
 class CampaignState(NamedTuple):

@@ -132,7 +132,8 @@ def test_clicks_reported_before_their_cost_are_not_taken_for_free_ones() -> None
 
 def test_conversions_too_few_for_half_the_usual_rate_open_it_on_the_second_look() -> None:
     pacer, _ = known()
-    assert buy(pacer, 1.0, clicks=1000, conversions=50) is CLOSED
+    for _ in range(3):
+        assert buy(pacer, 1.0, clicks=1000, conversions=50) is CLOSED
 
     assert buy(pacer, 1.0, clicks=1000, conversions=0) is CLOSED
     assert buy(pacer, 1.0, clicks=1000, conversions=2) is OPEN
@@ -140,19 +141,18 @@ def test_conversions_too_few_for_half_the_usual_rate_open_it_on_the_second_look(
     assert "2 conversions of 1000 clicks" in pacer.breaker("c", GOOGLE).reason
 
 
-def test_a_channel_whose_transactions_never_bring_conversions_is_not_blamed_for_it() -> None:
-    """Reports may bring them later: what `learn` knows of conversions says nothing about transactions then."""
+@pytest.mark.parametrize("every", [1000, 10, 2])
+def test_conversions_that_come_later_than_their_clicks_or_all_at_once_are_not_missed(every: int) -> None:
     pacer, _ = known()
-    for _ in range(5):
-        assert buy(pacer, 1.0, clicks=1000, conversions=0) is CLOSED
+    for number in range(1, 30):
+        assert buy(pacer, 1.0, clicks=1000, conversions=0 if number % every else 50 * every) is CLOSED
 
 
 def test_results_that_are_reported_apart_from_their_cost_are_looked_at_too() -> None:
     pacer, _ = known()
-    pacer.report_performance("c", GOOGLE, conversions=1)
-    for _ in range(2):
+    for conversions in (50, 60, 40, 1, 0):
         pacer.record_spend(SpendTransaction("c", GOOGLE, Decimal(1000)))
-        pacer.report_performance("c", GOOGLE, clicks=1000)
+        pacer.report_performance("c", GOOGLE, clicks=1000, conversions=conversions)
         pacer.check_pace("c", GOOGLE)
 
     assert "conversions of 1000 clicks" in pacer.breaker("c", GOOGLE).reason

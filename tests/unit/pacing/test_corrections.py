@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budget_pacer import (
@@ -122,6 +122,7 @@ def test_a_channel_without_a_budget_has_nothing_to_correct() -> None:
         pacer.correct_spend("c", ChannelType.VIDEO, Decimal(1))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("scr"), st.integers(0, 12), st.integers(-200, 200)), max_size=30))
 def test_the_hours_always_add_up_to_the_day(steps: list[tuple[str, int, int]]) -> None:
     pacer, _ = at_noon()

@@ -100,6 +100,7 @@ def test_what_is_stored_as_json_comes_back_the_same(
     assert load_history(stored(dump_history(history))) == history
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 167), st.integers(0, 10**6), st.floats(0, 1e12)), max_size=30))
 def test_any_history_comes_back_the_same(hours: list[tuple[int, int, float]]) -> None:
     history = History()
