@@ -355,6 +355,7 @@ SPECTACULAR_SETTINGS = {
         "ImportState": "spending.models.ImportState",
         "Hold": "campaigns.api.HOLDS",
         "Platform": "campaigns.models.Platform",
+        "BreakerState": "pacing.models.BreakerState",
     },
 }
 REQUESTS_PER_MINUTE = env.int("REQUESTS_PER_MINUTE", default=6_000)

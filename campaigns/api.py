@@ -193,6 +193,12 @@ class AdviceSerializer(Strict):
     advice_only = serializers.BooleanField(help_text="Always true: another caller may be faster. Reserve to be sure.")
 
 
+ASKED = [
+    OpenApiParameter("amount", OpenApiTypes.STR, required=True, description="Such as 25.00."),
+    OpenApiParameter("channel", OpenApiTypes.STR, description="Where it would be spent, such as search."),
+]
+
+
 class CampaignFilters(Filters):
     brand = filters.UUIDFilter("brand_id")
     name = filters.CharFilter()
@@ -436,30 +442,32 @@ class CampaignViewSet(Changeable):
     @extend_schema(
         summary="Could this be spent now? Advice only",
         description="It sets nothing aside, so another caller may be faster. The answer that counts is a reservation.",
-        parameters=[OpenApiParameter("amount", OpenApiTypes.STR, required=True, description="Such as 25.00.")],
+        parameters=ASKED,
         responses=AdviceSerializer,
     )
     @action(detail=True, url_path="can-spend")
     def can_spend(self, request: Request, id: str) -> Response:
-        self.allow_parameters("amount")
-        campaign = self.get_object()
-        try:
-            amount = money.parse_amount(request.query_params.get("amount", ""))
-        except money.InvalidAmount as error:
-            raise ValidationError({"amount": [str(error)]}, code="invalid_amount") from error
-        advice = reservations.can_spend(campaign.pk, amount, clock.now())
-        return Response(
-            {
-                "campaign": str(campaign.pk),
-                "amount": money.exact_text(amount, campaign.brand.currency),
-                "can_spend": advice.authorisation.granted,
-                "code": advice.authorisation.code,
-                "text": advice.text,
-                "remaining": left_text(advice.authorisation.remaining, advice.currency),
-                "currency": campaign.brand.currency,
-                "advice_only": True,
-            }
-        )
+        self.allow_parameters("amount", "channel")
+        return Response(advice(self.get_object(), request.query_params, clock.now()))
+
+
+def advice(campaign: Campaign, asked: Mapping[str, str], now: datetime) -> dict[str, Any]:
+    """Whether the amount asked for could be spent now, on the channel if one is named."""
+    try:
+        amount = money.parse_amount(asked.get("amount", ""))
+    except money.InvalidAmount as error:
+        raise ValidationError({"amount": [str(error)]}, code="invalid_amount") from error
+    answer = reservations.can_spend(campaign.pk, amount, now, channel=asked.get("channel", ""))
+    return {
+        "campaign": str(campaign.pk),
+        "amount": money.exact_text(amount, campaign.brand.currency),
+        "can_spend": answer.authorisation.granted,
+        "code": answer.authorisation.code,
+        "text": answer.text,
+        "remaining": left_text(answer.authorisation.remaining, answer.currency),
+        "currency": campaign.brand.currency,
+        "advice_only": True,
+    }
 
 
 @use_case

@@ -14,7 +14,7 @@ from campaigns.models import Campaign
 from enforcement.services import Cause, evaluate_brands
 from pacing import learning
 from pacing import services as pacing
-from pacing.models import ChannelBudget, PaceAlert, PacedCampaign, Reallocation
+from pacing.models import ChannelBudget, HourTotal, PaceAlert, PacedCampaign, Reallocation
 from spending.turns import record_turns
 
 T = TypeVar("T")
@@ -29,11 +29,15 @@ def set_channel_budget(
     actor: str,
     now: datetime,
     expected_version: int | None = None,
+    new: bool | None = None,
+    reason: str = "",
 ) -> ChannelBudget:
     """Give a channel of the campaign a daily budget, a strategy and settings, or change them. It acts at once."""
 
     def change(campaign: Campaign) -> ChannelBudget:
-        return pacing.set_channel(campaign, channel, changes, actor=actor, now=now, expected_version=expected_version)
+        return pacing.set_channel(
+            campaign, channel, changes, actor=actor, now=now, expected_version=expected_version, new=new, reason=reason
+        )
 
     return _changed(campaign_id, change, actor=actor, now=now)
 
@@ -49,11 +53,13 @@ def remove_channel_budget(channel_budget_id: UUID, *, actor: str, now: datetime,
 
 
 @use_case
-def change_pacing(campaign_id: UUID, changes: Mapping[str, object], *, actor: str, now: datetime) -> PacedCampaign:
+def change_pacing(
+    campaign_id: UUID, changes: Mapping[str, object], *, actor: str, now: datetime, reason: str = ""
+) -> PacedCampaign:
     """Change the thresholds of all its channels, and whether money is moved between them without asking."""
 
     def change(campaign: Campaign) -> PacedCampaign:
-        return pacing.set_campaign_settings(campaign, changes, actor=actor, now=now)
+        return pacing.set_campaign_settings(campaign, changes, actor=actor, now=now, reason=reason)
 
     return _changed(campaign_id, change, actor=actor, now=now)
 
@@ -107,13 +113,13 @@ def report_performance(
     *,
     actor: str,
     now: datetime,
-) -> None:
+) -> HourTotal:
     """Take what an hour of a channel has brought beside its cost. Sent again, it corrects."""
 
-    def change(campaign: Campaign) -> None:
-        pacing.report_hour(campaign, channel, hour, figures, now=now)
+    def change(campaign: Campaign) -> HourTotal:
+        return pacing.report_hour(campaign, channel, hour, figures, actor=actor, now=now)
 
-    _changed(campaign_id, change, actor=actor, now=now)
+    return _changed(campaign_id, change, actor=actor, now=now)
 
 
 @use_case

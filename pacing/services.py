@@ -12,7 +12,7 @@ from uuid import UUID
 
 from brands.periods import local_date
 from brands.services import LockedBrand, audit, check_version, clean_budget, plain, zone
-from budget_pacer import PacingStrategy, SpendTransaction
+from budget_pacer import PacerConfig, PacingStrategy, SpendTransaction
 from budget_pacer.reallocation import ReallocationRefused
 from budget_system import money
 from budget_system.errors import Conflict, NotFound, Refused
@@ -111,19 +111,28 @@ FIGURES = ("impressions", "clicks", "conversions", "revenue")
 
 
 def report_hour(
-    campaign: Campaign, channel: str, hour: datetime, figures: Mapping[str, object], *, now: datetime
+    campaign: Campaign, channel: str, hour: datetime, figures: Mapping[str, object], *, actor: str, now: datetime
 ) -> HourTotal:
-    """Keep what an hour of a channel has brought; named figures replace what was reported for it before."""
-    starts_on, starts_at = hours.hour_of(campaign.brand.zone, hour)
-    if starts_at > now:
+    """Keep what an hour of a channel has brought; named figures replace what was reported for it before.
+
+    Replacing is on the record: what had been reported would be lost.
+    """
+    if hour > now:
         raise Refused("This hour has not begun yet.", field="hour")
-    if starts_at < now - learning.KEPT:
+    if hour < now - learning.KEPT:
         raise Refused(f"Hours are kept for {learning.KEPT.days // 7} weeks; this one is older.", field="hour")
+    starts_on, starts_at = hours.hour_of(campaign.brand.zone, hour)
     cleaned = {field: _clean_figure(field, value) for field, value in figures.items()}
     name = clean_channel(channel) if channel else ""
     row = HourTotal.objects.filter(campaign=campaign, channel=name, starts_at=starts_at).first()
     before = {field: 0 if row is None else _whole(getattr(row, field)) for field in cleaned}
     steps = {field: _whole(value) - before[field] for field, value in cleaned.items()}
+    if row is not None and (corrected := [field for field, step in steps.items() if step and before[field]]):
+        audit(
+            campaign, f"correct performance of {label(name)}", brand_id=campaign.brand_id, actor=actor, now=now,
+            before={"hour": starts_at.isoformat(), **{field: str(getattr(row, field)) for field in corrected}},
+            after={"hour": starts_at.isoformat(), **{field: str(cleaned[field]) for field in corrected}},
+        )  # fmt: skip
     change = {hours.Key(campaign.pk, name, starts_on, starts_at): hours.Figures(**steps)}
     if starts_on == local_date(campaign.brand.zone, now):
         _count(change, now)
@@ -139,9 +148,15 @@ def _clean_figure(field: str, value: object) -> int | Decimal:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
             raise Refused(f"“{value}” is no whole number of 0 or more.", field=field)
         return value
-    amount = clean_budget(value, field)
-    if amount is None:
+    if value in ("", None):
         raise Refused("Leave out what is not known.", field=field)
+    try:
+        amount = value if isinstance(value, Decimal) else money.parse_amount(str(value))
+        money.to_micros(amount)
+    except money.InvalidAmount as error:
+        raise Refused(str(error), field=field) from error
+    if amount < 0:
+        raise Refused("It cannot be negative. To correct what was reported, report the hour again.", field=field)
     return amount
 
 
@@ -163,19 +178,28 @@ def set_channel(
     actor: str,
     now: datetime,
     expected_version: int | None = None,
+    new: bool | None = None,
+    reason: str = "",
 ) -> ChannelBudget:
     """Give a channel of the campaign a budget, or change the one it has. Today's plan and limits follow at once.
 
-    `daily_budget` is needed for a new one; `strategy` and `settings` have defaults. Raises Refused.
+    `daily_budget` is needed for a new one; `strategy` and `settings` have defaults. `new` says that there must be none
+    yet, or (False) that there must be one. Raises Refused.
     """
     name = clean_channel(channel)
     cleaned = _clean_inputs(changes)
     PacedCampaign.objects.get_or_create(campaign=campaign)
     found = ChannelBudget.objects.filter(campaign=campaign, channel=name).first()
+    if found is not None and new:
+        raise Conflict(f"{label(name)} has a budget in this campaign already. Change that one.", field="channel")
+    if found is None and new is False:
+        raise Conflict(f"The budget of {label(name)} was removed meanwhile.", field="channel")
     if found is not None:
         check_version(found, expected_version)
     elif "daily_budget" not in cleaned:
         raise Refused("A channel needs a daily budget.", field="daily_budget")
+    else:
+        _check_room(campaign, name)
     budget = found or ChannelBudget(campaign=campaign, channel=name, created_at=now)
     before = _shown(budget, campaign) if found else {}
     for field, value in cleaned.items():
@@ -185,7 +209,8 @@ def set_channel(
         return budget
     budget.updated_at, budget.version = now, budget.version + (1 if found else 0)
     budget.save()
-    _audit(budget, campaign, "change channel budget" if found else "add channel budget", before, actor=actor, now=now)
+    action = "change channel budget" if found else "add channel budget"
+    _audit(budget, campaign, action, before, actor=actor, now=now, reason=reason)
     desk = Desk([campaign.pk], now)
     key = str(campaign.pk)
     desk.pacer.set_budgets(key, {name: (budget.daily_budget, PacingStrategy(budget.strategy))})
@@ -211,7 +236,7 @@ def remove_channel(budget: ChannelBudget, *, actor: str, now: datetime, reason: 
 
 
 def set_campaign_settings(
-    campaign: Campaign, changes: Mapping[str, object], *, actor: str, now: datetime
+    campaign: Campaign, changes: Mapping[str, object], *, actor: str, now: datetime, reason: str = ""
 ) -> PacedCampaign:
     """Change what holds for all channels of the campaign: `settings` (thresholds), and `automatic` reallocation."""
     paced, _ = PacedCampaign.objects.get_or_create(campaign=campaign)
@@ -225,7 +250,7 @@ def set_campaign_settings(
         return paced
     paced.save(update_fields=["settings", "automatic"])
     audit(
-        campaign, "change pacing", brand_id=campaign.brand_id, actor=actor, now=now,
+        campaign, "change pacing", brand_id=campaign.brand_id, actor=actor, now=now, reason=reason,
         before={name: value for name, value in before.items() if after[name] != value},
         after={name: value for name, value in after.items() if before[name] != value},
     )  # fmt: skip
@@ -246,17 +271,34 @@ def clean_channel(text: str) -> str:
     return name
 
 
+def _check_room(campaign: Campaign, name: str) -> None:
+    """The campaign names its stopped channels in one line: all of them must fit."""
+    names = [*ChannelBudget.objects.filter(campaign=campaign).values_list("channel", flat=True), name]
+    if len(",".join(names)) > (Campaign._meta.get_field("stopped_channels").max_length or 0):
+        raise Refused(f"The names of {len(names)} channels are too long together. Use shorter ones.", field="channel")
+
+
 def clean_settings(value: object) -> dict[str, object]:
     """Settings that differ from the defaults; numbers are kept as text, exactly. Raises Refused."""
     if not isinstance(value, Mapping):
         raise Refused('Settings are given by name, such as {"max_hourly_spend_pct": "0.2"}.', field="settings")
-    kept = {
-        str(name): str(given) if isinstance(given, Decimal | float) else given
-        for name, given in value.items()
-        if given not in ("", None)
-    }
+    kept = {str(name): _clean_setting(str(name), given) for name, given in value.items() if given not in ("", None)}
     config_of(kept)
     return kept
+
+
+def _clean_setting(name: str, given: object) -> object:
+    """A form sends numbers as text. A whole number stays one, others are kept as text."""
+    if not isinstance(given, str | Decimal | float):
+        return given
+    try:
+        number = Decimal(str(given).strip())
+    except ArithmeticError as error:
+        raise Refused(f"{name} is “{given}”: use a number.", field="settings") from error
+    whole = isinstance(getattr(PacerConfig(), name, None), int)
+    if whole and number.is_finite() and number.adjusted() < 12 and number == int(number):
+        return int(number)
+    return str(number)
 
 
 def check_inside(campaign: Campaign, changed: Mapping[str, Decimal]) -> None:
@@ -509,6 +551,8 @@ def reject(proposal: Reallocation, *, actor: str, now: datetime, reason: str = "
     """Leave the money where it is."""
     _open(proposal)
     _decide(proposal, ReallocationState.REJECTED, actor=actor, now=now, reason=reason)
+    campaign = proposal.campaign
+    audit(campaign, "reject moving money", brand_id=campaign.brand_id, actor=actor, now=now, reason=reason)
     return proposal
 
 

@@ -10,6 +10,13 @@ from rest_framework.routers import DefaultRouter
 from brands.api import BrandViewSet
 from budget_system.rest.views import Me, NoSuchPath, Root
 from campaigns.api import CampaignViewSet
+from pacing.api import (
+    AlertViewSet,
+    BreakerChangeViewSet,
+    ChannelBudgetViewSet,
+    PacedCampaignViewSet,
+    ReallocationViewSet,
+)
 from scheduling.api import ScheduleViewSet
 from spending.api import ReservationViewSet, SpendViewSet
 from spending.import_api import ImportViewSet
@@ -31,6 +38,11 @@ router.register("spends", SpendViewSet, "spend")
 router.register("schedules", ScheduleViewSet, "schedule")
 router.register("reservations", ReservationViewSet, "reservation")
 router.register("imports", ImportViewSet, "import")
+router.register("pacing/channel-budgets", ChannelBudgetViewSet, "channel-budget")
+router.register("pacing/campaigns", PacedCampaignViewSet, "paced-campaign")
+router.register("pacing/reallocations", ReallocationViewSet, "reallocation")
+router.register("pacing/alerts", AlertViewSet, "pace-alert")
+router.register("pacing/breaker-changes", BreakerChangeViewSet, "breaker-change")
 
 urlpatterns: Sequence[Any] = [
     re_path("^me/?$", Me.as_view(), name="api-me"),

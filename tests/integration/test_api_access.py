@@ -25,7 +25,9 @@ from access.models import ApiToken
 from access.permissions import LOGGED_IN, Anybody
 from access.roles import ROLES
 from brands.models import AuditEntry, Brand
+from budget_system import clock
 from budget_system.rest.urls import urlpatterns
+from pacing.models import Reallocation
 from spending.models import Reservation, Spend, SpendImport
 from tests.integration.api_client import BEGINNING, Api, person, token_for
 
@@ -93,6 +95,33 @@ POST    /api/imports/                          201     operator        operate  
 GET     /api/imports/{id}/                     200     viewer          read            -
 GET     /api/imports/{id}/rejects/             200     viewer          read            -
 POST    /api/imports/{id}/undo/                200     manager         manage          AuditEntry
+
+GET     /api/pacing/channel-budgets/                      200  viewer    read     -
+POST    /api/pacing/channel-budgets/                      201  manager   manage   AuditEntry
+GET     /api/pacing/channel-budgets/{id}/                 200  viewer    read     -
+PUT     /api/pacing/channel-budgets/{id}/                 200  manager   manage   AuditEntry
+PATCH   /api/pacing/channel-budgets/{id}/                 200  manager   manage   AuditEntry
+DELETE  /api/pacing/channel-budgets/{id}/                 204  manager   manage   AuditEntry
+POST    /api/pacing/channel-budgets/{id}/emergency-stop/  200  operator  operate  AuditEntry
+POST    /api/pacing/channel-budgets/{id}/clear-stop/      200  manager   manage   AuditEntry
+POST    /api/pacing/channel-budgets/{id}/close-breaker/   200  manager   manage   AuditEntry
+GET     /api/pacing/campaigns/{id}/plan/                  200  viewer    read     -
+GET     /api/pacing/campaigns/{id}/pace/                  200  viewer    read     -
+GET     /api/pacing/campaigns/{id}/can-spend/             200  viewer    read     -
+GET     /api/pacing/campaigns/{id}/settings/              200  viewer    read     -
+PATCH   /api/pacing/campaigns/{id}/settings/              200  manager   manage   AuditEntry
+PUT     /api/pacing/campaigns/{id}/performance/           200  operator  spend    AuditEntry
+POST    /api/pacing/campaigns/{id}/reallocation/          200  manager   manage   -
+POST    /api/pacing/campaigns/{id}/emergency-stop/        200  operator  operate  AuditEntry
+GET     /api/pacing/reallocations/                        200  viewer    read     -
+GET     /api/pacing/reallocations/{id}/                   200  viewer    read     -
+POST    /api/pacing/reallocations/{id}/apply/             200  manager   manage   AuditEntry
+POST    /api/pacing/reallocations/{id}/reject/            200  manager   manage   AuditEntry
+GET     /api/pacing/alerts/                               200  viewer    read     -
+GET     /api/pacing/alerts/{id}/                          200  viewer    read     -
+POST    /api/pacing/alerts/{id}/seen/                     200  operator  operate  -
+GET     /api/pacing/breaker-changes/                      200  viewer    read     -
+GET     /api/pacing/breaker-changes/{id}/                 200  viewer    read     -
 """
 PROBLEM = "application/problem+json"
 PUBLIC = {"/api/schema/", "/api/docs/"}
@@ -206,7 +235,7 @@ class Agency:
     ids: dict[str, str] = field(default_factory=dict)
 
     def of(self, path: str) -> str:
-        return self.ids.get(path) or self.ids[path.split("/")[2]]
+        return self.ids.get(path) or self.ids[path.removeprefix("/api/").split("/{id}")[0]]
 
 
 @dataclass
@@ -265,8 +294,42 @@ def _agency(api: Api, name: str) -> Agency:
         "/api/spends/{id}/restore/": voided,
         "reservations": made("reservations/", id=str(uuid4()), campaign=campaign, amount="5", channel=f"Of {name}"),
         "imports": imported["id"],
+        **_paced(api, brand, name),
     }
     return agency
+
+
+def _paced(api: Api, brand: str, name: str) -> dict[str, str]:
+    """A campaign with something of all that pacing has, at any time of the day; and one with nothing to move."""
+    campaign = api.post("campaigns/", {"brand": brand, "name": f"Paced of {name}"})["id"]
+    limits = {"frontload_protection_hours": 0, "max_hourly_spend_pct": "1", "velocity_factor": "1440"}
+    ids = {}
+    for channel, spent, revenue in (("search", "70", "700"), ("display", "150", "0"), (f"of {name}", "0", "0")):
+        budget = {"campaign": campaign, "channel": channel, "daily_budget": "100", "settings": limits}
+        ids[channel] = api.post("pacing/channel-budgets/", {**budget, "strategy": "even_distribution"})["id"]
+        if spent != "0":
+            api.post("spends/", {"campaign": campaign, "amount": spent, "channel": channel})
+            told = {"channel": channel, "hour": clock.now().isoformat(), "clicks": 100, "revenue": revenue}
+            api.put(f"pacing/campaigns/{campaign}/performance", told)
+    stopped = ids["display"]
+    api.post(f"pacing/channel-budgets/{stopped}/emergency-stop", {"reason": f"By {name}"}, status=200)
+    still = api.post("campaigns/", {"brand": brand, "name": f"Still of {name}"})["id"]
+    for channel in ("search", "display"):
+        api.post("pacing/channel-budgets/", {"campaign": still, "channel": channel, "daily_budget": "1"})
+    proposal = Reallocation.objects.create(
+        campaign_id=still, day=clock.now().date(), moves=[], notes=[f"Of {name}"], proposed_at=clock.now(),
+        proposed_by=name, before={"display": "1.00", "search": "1.00"}, after={"display": "0.50", "search": "1.50"},
+    )  # fmt: skip
+    return {
+        "pacing/channel-budgets": ids[f"of {name}"],
+        "/api/pacing/channel-budgets/{id}/clear-stop/": stopped,
+        "/api/pacing/channel-budgets/{id}/close-breaker/": stopped,
+        "pacing/campaigns": campaign,
+        "/api/pacing/campaigns/{id}/reallocation/": still,
+        "pacing/reallocations": str(proposal.pk),
+        "pacing/alerts": api.get(f"pacing/alerts/?campaign={campaign}")["results"][0]["id"],
+        "pacing/breaker-changes": api.get(f"pacing/breaker-changes/?campaign={campaign}")["results"][0]["id"],
+    }
 
 
 def _world() -> World:
@@ -364,6 +427,20 @@ BODIES: dict[str, Callable[[Agency], Any]] = {
     },
     "POST /api/reservations/{id}/settle/": lambda _: {"amount": "5"},
     "POST /api/imports/{id}/undo/": lambda _: {"reason": "A test"},
+    "POST /api/pacing/channel-budgets/": lambda agency: {
+        "campaign": agency.ids["pacing/campaigns"], "channel": "video", "daily_budget": "1",
+    },
+    "PUT /api/pacing/channel-budgets/{id}/": lambda agency: {
+        "campaign": agency.ids["pacing/campaigns"], "channel": "of ours", "daily_budget": "2",
+    },
+    "PATCH /api/pacing/channel-budgets/{id}/": lambda _: {"daily_budget": "2"},
+    "POST /api/pacing/channel-budgets/{id}/emergency-stop/": lambda _: {"reason": "A test"},
+    "POST /api/pacing/channel-budgets/{id}/close-breaker/": lambda _: {"reason": "A test"},
+    "PATCH /api/pacing/campaigns/{id}/settings/": lambda _: {"automatic": True},
+    "PUT /api/pacing/campaigns/{id}/performance/": lambda _: {
+        "channel": "search", "hour": clock.now().isoformat(), "clicks": 7,
+    },
+    "POST /api/pacing/campaigns/{id}/emergency-stop/": lambda _: {"reason": "A test"},
 }  # fmt: skip
 
 
@@ -495,6 +572,11 @@ IN_BODIES: dict[str, Callable[[World, str], Any]] = {
     "POST schedules/ campaign": lambda world, id: {"campaign": id, **WINDOW},
     "POST spends/ campaign": lambda world, id: {"campaign": id, "amount": "1"},
     "POST spends/batch campaign": lambda world, id: {"spends": [{"campaign": id, "amount": "1"}]},
+    "POST pacing/channel-budgets/ campaign": lambda world, id: {
+        "campaign": id,
+        "channel": "video",
+        "daily_budget": "1",
+    },
     "POST reservations/ campaign": lambda world, id: {"id": RESERVATION, "campaign": id, "amount": "1"},
     "PATCH campaigns/{campaigns}/ brand": lambda world, id: {"brand": id},
     "PUT campaigns/{campaigns}/ brand": lambda world, id: {"brand": id, "name": "Other"},
@@ -538,7 +620,8 @@ def test_a_file_for_anothers_brand_is_answered_as_for_one_that_there_is_not(worl
 @pytest.mark.parametrize("caller", ["viewer", "manager", "token: for our brands"])
 def test_lists_show_search_count_and_order_only_ones_own(world: World, caller: str) -> None:
     api, secrets = world.callers[caller], {*world.theirs.ids.values(), "Theirs"}
-    for kind in ("brands", "campaigns", "schedules", "spends", "reservations", "imports"):
+    pacing = ("pacing/channel-budgets", "pacing/reallocations", "pacing/alerts", "pacing/breaker-changes")
+    for kind in ("brands", "campaigns", "schedules", "spends", "reservations", "imports", *pacing):
         everything = api.call("get", f"{kind}/?page_size=500")
         assert everything.json()["count"] == len(everything.json()["results"]) > 0
         assert not [secret for secret in secrets if secret in everything.content.decode()]
