@@ -20,6 +20,11 @@ def _item(title: str, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def _pacing(title: str, icon: str, name: str) -> dict[str, Any]:
+    """Who sees campaigns sees how they are paced."""
+    return {**_item(title, icon, f"pacing_{name}"), "permission": _may_see("campaigns", "campaign")}
+
+
 def _may_see(app: str, name: str) -> Callable[[HttpRequest], bool]:
     def may_see(request: HttpRequest) -> bool:
         return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
@@ -45,6 +50,15 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
                 {"title": "Overview", "icon": "home", "link": reverse_lazy("admin:index")},
                 _item("Brands", "storefront", "brands_brand"),
                 _item("Campaigns", "campaign", "campaigns_campaign"),
+            ],
+        },
+        {
+            "title": "Pacing",
+            "items": [
+                _pacing("Paced campaigns", "speed", "pacedcampaign"),
+                _pacing("Alerts", "notifications", "pacealert"),
+                _pacing("Breakers", "power_off", "channelbudget"),
+                _pacing("Money moved", "swap_horiz", "reallocation"),
             ],
         },
         {
