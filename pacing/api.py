@@ -92,7 +92,7 @@ class Channel(serializers.CharField):
 class SettingsField(serializers.Field[Any, Any, Any, Any]):
     """Settings by name; the domain checks them."""
 
-    default_error_messages = {"invalid": 'Write settings by name, such as {"max_hourly_spend_pct": "0.2"}.'}
+    default_error_messages = {"invalid": 'Write settings by name, such as {{"max_hourly_spend_pct": "0.2"}}.'}
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
