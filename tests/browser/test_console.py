@@ -40,6 +40,7 @@ def kind_of(url: str) -> tuple[str, tuple[str, ...]]:
     return ID.sub("#", parts.path), tuple(sorted(one.split("=")[0] for one in parts.query.split("&") if one))
 
 
+@pytest.mark.timeout(600)  # some dozens of pages, on a machine that may have other work
 @pytest.mark.usefixtures("story")
 def test_every_page_that_is_linked_to_opens_without_a_complaint(visit: Visit) -> None:
     visitor = visit(User.objects.create_superuser("anna"))
