@@ -91,12 +91,17 @@ class CampaignActions(ActionsAdmin):
         return request.user.has_perm("campaigns.pause_campaign")
 
     def offered(self, obj: Campaign) -> Iterable[str]:
+        """What runs needs no activation; what is stopped in an emergency has to be cleared first."""
         if obj.archived_at is not None:
             return ("restore",) if obj.emergency_stopped_at is None else ("restore", "clear_stop")
-        names = ["pause", "activate", "what_if", "archive"]
+        names = ["pause", "what_if", "archive"]
         names.append("emergency_stop" if obj.emergency_stopped_at is None else "clear_stop")
+        is_stopped = Hold.EMERGENCY_STOP in obj.holds
+        if obj.manual_paused_at is not None or (obj.holds and not is_stopped):
+            names.append("activate")
+        if not is_stopped:
+            names.append("override")
         has_override = obj.overrides.filter(cleared_at=None).exists()
-        names.append("override")
         return [*names, "clear_override"] if has_override else names
 
     @object_action("Pause…", path="pause", needs="campaigns.pause_campaign", icon="pause")
@@ -108,7 +113,7 @@ class CampaignActions(ActionsAdmin):
                 obj.pk, until=form.ends_at(zone, now), reason=form.cleaned_data["reason"], actor=actor_of(request),
                 now=now,
             )  # fmt: skip
-            self.say(request, f"“{obj}” is paused by hand. {now_text(verdict)}")
+            self.say(request, f"“{show.campaign_label(obj)}” is paused by hand. {now_text(verdict)}")
 
         return ask(
             self, request, obj, title="Pause", button="Pause", form_class=PauseForm, run=run, zone=zone,
@@ -127,12 +132,15 @@ class CampaignActions(ActionsAdmin):
         def run(form: Any) -> HttpResponse | None:
             verdict = services.activate(obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=now)
             if verdict.runs:
-                self.say(request, f"“{obj}” runs.")
+                self.say(request, f"“{show.campaign_label(obj)}” runs.")
                 return None
             self.say(
                 request,
                 format_html(
-                    "“{}” stays paused: {}. {}", obj, show.hold_words(verdict.holds), way_on(request, obj, verdict)
+                    "“{}” stays paused: {}. {}",
+                    show.campaign_label(obj),
+                    show.hold_words(verdict.holds),
+                    way_on(request, obj, verdict),
                 ),
                 messages.WARNING,
             )
@@ -193,7 +201,7 @@ class CampaignActions(ActionsAdmin):
             verdict = services.clear_override(
                 obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
             )
-            self.say(request, f"The override of “{obj}” is cleared. {now_text(verdict)}")
+            self.say(request, f"The override of “{show.campaign_label(obj)}” is cleared. {now_text(verdict)}")
 
         return ask(
             self, request, obj, title="Clear override", button="Clear it", form_class=OptionalReasonForm, run=run,
@@ -206,7 +214,7 @@ class CampaignActions(ActionsAdmin):
             services.emergency_stop(
                 obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
             )
-            self.say(request, f"“{obj}” is stopped. It stays so until a person clears it.")
+            self.say(request, f"“{show.campaign_label(obj)}” is stopped. It stays so until a person clears it.")
 
         return ask(
             self, request, obj, title="Emergency stop", button="Stop it now", danger=True, form_class=ReasonForm,
@@ -219,7 +227,7 @@ class CampaignActions(ActionsAdmin):
             verdict = services.clear_stop(
                 obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
             )
-            self.say(request, f"The emergency stop of “{obj}” is cleared. {now_text(verdict)}")
+            self.say(request, f"The emergency stop of “{show.campaign_label(obj)}” is cleared. {now_text(verdict)}")
 
         return ask(
             self, request, obj, title="Clear emergency stop", button="Clear it", form_class=OptionalReasonForm,
@@ -232,7 +240,10 @@ class CampaignActions(ActionsAdmin):
             services.archive_campaign(
                 obj.pk, reason=form.cleaned_data["reason"], actor=actor_of(request), now=clock.now()
             )
-            self.say(request, f"“{obj}” is archived and paused. Nothing was deleted; late spend still counts.")
+            self.say(
+                request,
+                f"“{show.campaign_label(obj)}” is archived and paused. Nothing was deleted; late spend still counts.",
+            )
 
         return ask(
             self, request, obj, title="Archive", button="Archive", danger=True, form_class=OptionalReasonForm, run=run,
@@ -243,7 +254,7 @@ class CampaignActions(ActionsAdmin):
     def restore(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         def run(_: Any) -> None:
             services.restore_campaign(obj.pk, actor=actor_of(request), now=clock.now())
-            self.say(request, f"“{obj}” is back. It stays paused until a person activates it.")
+            self.say(request, f"“{show.campaign_label(obj)}” is back. It stays paused until a person activates it.")
 
         return ask(
             self, request, obj, title="Restore", button="Restore", form_class=forms.Form, run=run,

@@ -69,10 +69,14 @@ def of_activation(campaign: Campaign, now: datetime) -> str:
     verdict = explain_facts(campaign, activated(facts), now).verdict
     if verdict.runs:
         return "Nothing but the pause by hand holds it: it would run at once."
-    return (
-        f"This ends the pause by hand. It would stay paused: {show.hold_words(verdict.holds)}. "
-        "To let it run in spite of that, the next page offers an override."
+    ends = campaign.manual_paused_at is not None
+    by_hand = "This ends the pause by hand. It would stay" if ends else "It is not paused by hand; it is"
+    way = (
+        "Clear the emergency stop first; nothing else lets it run."
+        if Hold.EMERGENCY_STOP in verdict.holds
+        else "To let it run in spite of that, the next page offers an override."
     )
+    return f"{by_hand} paused: {show.hold_words(verdict.holds)}. {way}"
 
 
 def of_overrides(campaign: Campaign, lifts: Sequence[Hold], now: datetime) -> SafeString | str:

@@ -31,7 +31,7 @@ from budget_system.health import OVERDUE
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus, Override, StateChange
 from enforcement.decision import reached
-from enforcement.explain import local_text
+from enforcement.explain import Prospect, local_text, prospects
 from enforcement.models import Run, RunKind
 from enforcement.pace import is_over, is_under, passed_share, ratio
 from scheduling.windows import week_from_text
@@ -44,6 +44,8 @@ from spending.projection import WEEKS, Outlook, month_outlook
 CACHED_S = 10
 BRANDS_SHOWN = 30
 CHANGES_SHOWN = 12
+WAITING_SHOWN = 8
+EACH_SHOWN = 3
 LATELY = timedelta(hours=12)
 SOON = timedelta(hours=24)
 NEEDS_SHOWN = 40
@@ -86,6 +88,13 @@ class Row(NamedTuple):
         return max((_share(use.used, budget) for use, budget in pairs), default=Decimal(0))
 
 
+class Waiting(NamedTuple):
+    """A paused campaign, why it is paused, and when it runs again."""
+
+    campaign: Campaign
+    prospect: Prospect | None
+
+
 class Home(NamedTuple):
     """What the page shows."""
 
@@ -93,8 +102,10 @@ class Home(NamedTuple):
     rows: list[Row]
     brands: int
     running: int
-    paused: list[tuple[str, int]]
+    paused: list[tuple[Hold, int]]
     """By the reason that is shown, the most frequent first."""
+    waiting: list[Waiting]
+    """The campaigns that were paused last and are not at the end of their flight."""
     needs: list[Need]
     changes: list[StateChange]
     tick: tuple[str, str]
@@ -127,10 +138,12 @@ def gather(caller: Caller, now: datetime) -> Home:
     tick = last_tick(now)
     urgent_first = (show.BAD, show.WARN, show.INFO).index
     paused = Counter(
-        {
-            Hold(reason).label if reason else "": count
-            for reason, count in campaigns.order_by().values_list("pause_reason").annotate(count=Count("pk"))
-        }
+        dict(
+            campaigns.order_by()
+            .values_list("pause_reason")
+            .annotate(count=Count("pk"))
+            .values_list("pause_reason", "count")
+        )
     )
     running = paused.pop("", 0)
     changes = caller.only_theirs(StateChange.objects.filter(at__gte=now - LATELY).exclude(from_status=F("to_status")))
@@ -139,11 +152,20 @@ def gather(caller: Caller, now: datetime) -> Home:
         rows=rows,
         brands=brands.count(),
         running=running,
-        paused=paused.most_common(),
+        paused=[(Hold(reason), count) for reason, count in paused.most_common()],
+        waiting=_waiting(campaigns, now),
         needs=sorted(_needs(caller, rows, brands, campaigns, tick, now), key=lambda need: urgent_first(need.tone)),
         changes=list(changes.select_related("campaign__brand")[:CHANGES_SHOWN]),
         tick=tick,
     )
+
+
+def _waiting(campaigns: Any, now: datetime) -> list[Waiting]:
+    over = [Hold.ENDED.value, Hold.NOT_STARTED.value]
+    paused = campaigns.filter(status=CampaignStatus.PAUSED).exclude(pause_reason__in=over)
+    found = list(paused.select_related("brand").order_by("-paused_at", "pk")[:WAITING_SHOWN])
+    seen = prospects(found, now)
+    return [Waiting(campaign, seen.get(campaign.pk)) for campaign in found]
 
 
 def _rows(brands: Any, campaigns: Any, now: datetime) -> list[Row]:
@@ -230,11 +252,11 @@ def _needs(
         yield from _needs_of(row, paces.get(row.brand.pk), now)
     if len(rows) == BRANDS_SHOWN:
         yield from _silent(brands, rows, now)
-    unscheduled = campaigns.filter(holds__contains=Hold.NO_SCHEDULE.value).count()
-    if unscheduled:
-        url = _list("campaigns_campaign", reason=Hold.NO_SCHEDULE.value)
-        text = f"{_count(unscheduled, 'campaign')} with windows of which none is active"
-        yield Need(show.WARN, text, url, "Make a window active, or paint the week.")
+    unscheduled = campaigns.filter(holds__contains=Hold.NO_SCHEDULE.value)
+    yield from _each(
+        unscheduled, Hold.NO_SCHEDULE, show.WARN, "its schedule is switched off, it never runs",
+        "Make a window active, or paint the week.",
+    )  # fmt: skip
     ending = caller.only_theirs(
         Override.objects.filter(cleared_at=None, ends_at__gt=now, ends_at__lte=now + SOON), "campaign__brand"
     )
@@ -256,11 +278,22 @@ def _stops(brands: Any, campaigns: Any, now: datetime) -> Iterator[Need]:
         since = local_text(brand.zone, brand.emergency_stopped_at or now, now)
         text = f"{brand}: emergency stop since {since}: {brand.emergency_stop_reason}"
         yield Need(show.BAD, text, _page(brand), "Clear it once the cause is gone.")
-    own_stop = campaigns.exclude(emergency_stopped_at=None).count()
-    if own_stop:
-        url = _list("campaigns_campaign", reason=Hold.EMERGENCY_STOP.value)
-        text = f"{_count(own_stop, 'campaign')} in emergency stop"
-        yield Need(show.BAD, text, url, "Clear the stops, several at once, once the cause is gone.")
+    stopped = campaigns.filter(Q(emergency_stopped_at__isnull=False) | ~Q(stopped_channels=""))
+    yield from _each(
+        stopped, Hold.EMERGENCY_STOP, show.BAD, "emergency stop", "Clear it once the cause is gone."
+    )  # fmt: skip
+
+
+def _each(campaigns: Any, hold: Hold, tone: str, what: str, step: str) -> Iterator[Need]:
+    """A line for each of these campaigns, or one for all of them where there are many."""
+    found = list(campaigns.select_related("brand").order_by("name", "pk")[: EACH_SHOWN + 1])
+    if len(found) > EACH_SHOWN:
+        url = _list("campaigns_campaign", reason=hold.value)
+        yield Need(tone, f"{_count(campaigns.count(), 'campaign')}: {what}", url, step)
+        return
+    for campaign in found:
+        url = reverse("admin:campaigns_campaign_change", args=[campaign.pk])
+        yield Need(tone, f"{show.campaign_label(campaign)}: {what}", url, step)
 
 
 def _paces(rows: Sequence[Row], now: datetime) -> dict[UUID, float]:
@@ -375,6 +408,20 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "needs_count": len(home.needs),
         "needs_more": max(len(home.needs) - NEEDS_SHOWN, 0),
         "paused": sum(count for _, count in home.paused),
+        "running_url": _list("campaigns_campaign", status__exact=CampaignStatus.ACTIVE),
+        "paused_url": _list("campaigns_campaign", status__exact=CampaignStatus.PAUSED),
+        "reasons": [
+            (count, hold.label.lower(), _list("campaigns_campaign", reason=hold.value)) for hold, count in home.paused
+        ],
+        "waiting_headers": ("Campaign", "Why", "Runs again"),
+        "waiting": [
+            {
+                "campaign": show.link_to(show.campaign_label(one.campaign), "campaigns_campaign", one.campaign.pk),
+                "why": show.why(one.campaign, one.prospect, home.at),
+                "again": show.runs_again(one.campaign, one.prospect, home.at),
+            }
+            for one in home.waiting
+        ],
         "brand_rows": [_cells(row) for row in home.rows],
         "headers": ("Brand", "Today", "This month", "Month comes to", "Campaigns"),
         "more_brands": home.brands - len(home.rows),

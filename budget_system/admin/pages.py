@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
 
+from budget_system.admin import show
 from budget_system.admin.base import UseCaseAdmin
 from budget_system.admin.budget_guard import Unconfirmed
 from budget_system.admin.ui import ActionVariant
@@ -120,7 +121,7 @@ def ask(
                 form.add_error(error.field if error.field in form.fields else None, error.message)
         return _page(
             model_admin, request, form, title=title, button=button, intro=intro, danger=danger,
-            back=model_admin.url_of(obj), subtitle=str(obj), original=obj, foresees=foresee is not None,
+            back=model_admin.url_of(obj), subtitle=show.full_label(obj), original=obj, foresees=foresee is not None,
             foreseen=foreseen,
         )  # fmt: skip
 
@@ -150,6 +151,7 @@ def _page(
         **model_admin.admin_site.each_context(request),
         "title": title,
         "subtitle": subtitle,
+        "about": subtitle,
         "opts": model_admin.opts,
         "original": original,
         "form": form,

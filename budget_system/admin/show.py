@@ -194,6 +194,11 @@ def campaign_label(campaign: Campaign) -> str:
     return f"{campaign} · {campaign.brand}{archived}"
 
 
+def full_label(obj: object) -> str:
+    """What a page is about, so that nobody mistakes it: several brands have a campaign called “Search”."""
+    return f"{campaign_label(obj)} ({obj.get_platform_display()})" if isinstance(obj, Campaign) else str(obj)
+
+
 def status_badge(campaign: Campaign) -> SafeString:
     if campaign.archived_at is not None:
         return badge("Archived")

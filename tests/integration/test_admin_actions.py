@@ -107,7 +107,7 @@ def test_activating_tells_what_still_holds_and_offers_an_override(story: Story, 
 
     response = ann.sends("campaigns_campaign_activate", a.pk)
 
-    assert "“A” stays paused: Daily budget used up." in text_of(response)
+    assert "“A · Acme” stays paused: Daily budget used up." in text_of(response)
     assert reverse("admin:campaigns_campaign_override", args=[a.pk]) in response.content.decode()
     assert story.holds(a) == (Hold.DAILY_BUDGET_EXCEEDED,)
 
@@ -118,8 +118,23 @@ def test_activating_what_nothing_else_holds_lets_it_run(story: Story, ann: Perso
 
     response = ann.sends("campaigns_campaign_activate", a.pk)
 
-    assert messages_of(response) == ["“A” runs."]
+    assert messages_of(response) == ["“A · Acme” runs."]
     assert story.runs(a)
+
+
+def test_what_runs_cannot_be_activated_and_what_is_stopped_cannot_be_overridden(story: Story, ann: Person) -> None:
+    runs, stopped = story.campaign("Runs"), story.campaign("Stopped")
+    services.emergency_stop(stopped.pk, reason="x", actor="user: bob", now=story.now)
+
+    for name, campaign in (("activate", runs), ("activate", stopped), ("override", stopped)):
+        response = ann.client.get(reverse(f"admin:campaigns_campaign_{name}", args=[campaign.pk]), follow=True)
+        assert "is not possible" in messages_of(response)[0]
+
+
+def test_a_page_that_acts_says_whose_campaign_it_is(story: Story, ann: Person) -> None:
+    page = ann.reads("campaigns_campaign_emergency_stop", story.campaign("Search").pk)
+
+    assert "Emergency stop Search · Acme (Other)" in page
 
 
 # --- Overrides

@@ -95,8 +95,12 @@ def test_the_pages_of_actions_open_when_they_are_offered(story: Story, ann: Pers
     a = full_life(story)
     spend = story.spend(a, "3")
 
-    for action in ("pause", "activate", "override", "clear_override", "clear_stop", "archive"):
+    for action in ("pause", "clear_override", "clear_stop", "archive"):
         ann.opens(f"campaigns_campaign_{action}", a.pk)
+    paused = story.campaign("Paused")
+    story.pause(paused)
+    for action in ("activate", "override"):
+        ann.opens(f"campaigns_campaign_{action}", paused.pk)
     for action in ("emergency_stop", "forced_reset", "archive"):
         ann.opens(f"brands_brand_{action}", story.brand.pk)
     ann.opens("spending_spend_void", spend.pk)

@@ -304,6 +304,7 @@ def test_who_may_not_override_is_not_sent_there(story: Story, ann: Person) -> No
 
 def test_an_emergency_stop_is_not_answered_with_an_override(story: Story, ann: Person) -> None:
     a = story.campaign()
+    story.pause(a)
     services.emergency_stop(a.pk, reason="x", actor=TESTER, now=story.now)
 
     response = ann.sends("campaigns_campaign_activate", a.pk)

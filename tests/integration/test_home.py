@@ -51,8 +51,10 @@ def test_it_names_the_client_that_is_in_trouble_and_why(story: Story) -> None:
     page = look(person(Role.VIEWER, story.brand)).content.decode()
 
     assert "Acme: daily budget of 100.00 EUR used up, 3.50 EUR over it" in page
-    assert "1 daily budget used up" in page
     assert "Summer Sale · Acme" in page
+    assert "daily budget used up</a>" in page, "the reasons lead to the campaigns"
+    assert "Brand&#x27;s daily budget used up (103 %)" in page
+    assert page.index("Runs again") < page.index("Wed 00:00")
     assert "50 % of the day is over" in page
 
 
@@ -66,7 +68,7 @@ def test_what_needs_a_person_is_listed(story: Story) -> None:
 
     page = look(person(Role.ADMINISTRATOR)).content.decode()
 
-    assert "1 campaign in emergency stop" in page
+    assert "Stopped · Acme: emergency stop" in page
     assert "Acme: campaigns run, and no spend was reported yet" in page
     assert "Lifted · Acme: its override ends Wed 00:00 Europe/Berlin" in page
     assert "1 run failed in the last 24 hours" in page
@@ -102,7 +104,18 @@ def test_each_need_says_what_to_do_and_leads_to_where_it_is_done(story: Story) -
         assert opened.status_code == 200
         assert "e=1" not in opened.request["QUERY_STRING"], need
     listed = [need.url for need in response.context["home"].needs if "?" in need.url]
-    assert [client.get(url).context["cl"].result_count for url in listed] == [1] * 3
+    assert [client.get(url).context["cl"].result_count for url in listed] == [1]
+
+
+def test_many_of_a_kind_are_one_line_that_leads_to_all_of_them(story: Story) -> None:
+    for number in range(4):
+        services.emergency_stop(story.campaign(f"S{number}").pk, reason="x", actor=ACTOR, now=story.now)
+    admin = person(Role.ADMINISTRATOR)
+
+    [need] = [one for one in look(admin, "/admin/").context["home"].needs if "emergency stop" in one.text]
+
+    assert need.text == "4 campaigns: emergency stop"
+    assert look(admin, need.url).context["cl"].result_count == 4
 
 
 def test_a_month_that_comes_to_little_is_a_note(story: Story) -> None:
