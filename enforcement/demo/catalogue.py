@@ -51,6 +51,27 @@ CAMPAIGNS: Final = (
     CampaignIdea("New arrivals", "META", 17),
 )
 
+
+class ChannelIdea(NamedTuple):
+    """A channel of a paced campaign: of 100 of its money, around which hour most of it goes, what it returns, and how
+    it stands to its plan in the end."""
+
+    name: str
+    share: int
+    peak: int
+    revenue_per_cost: float
+    cost_per_click: float
+    pace: float
+
+
+CHANNELS: Final = {
+    "search": ChannelIdea("search", 50, 11, 4.2, 0.9, 1.02),
+    "shopping": ChannelIdea("shopping", 30, 19, 1.6, 0.5, 0.42),
+    "display": ChannelIdea("display", 20, 15, 1.1, 0.3, 1.3),
+    "facebook": ChannelIdea("facebook", 60, 20, 2.4, 0.6, 0.97),
+    "video": ChannelIdea("video", 40, 21, 1.9, 0.4, 1.06),
+}
+
 PEOPLE: Final = ("mira (sample data)", "jonas (sample data)", "aiko (sample data)")
 PAUSE_REASONS: Final = (
     "The new creatives are not approved yet.",

@@ -114,9 +114,19 @@ class FitBudget(NamedTuple):
     only_lower: bool = False
 
 
+class StartPacing(NamedTuple):
+    """Each of its channels gets a generous daily budget."""
+
+
+class FitPacing(NamedTuple):
+    """The channels' budgets are set so that each stands to its plan as it is meant to; then the pace is looked at, and
+    a proposal asked for to move what one will not use."""
+
+
 Action = (
     LateDay | Restate | CountTwice | VoidTwin | Credit | Fee | Pause | Activate | Stop | ClearStop | LiftDay
     | CloseWindows | Archive | SetDay | FitBudget
+    | StartPacing | FitPacing
 )  # fmt: skip
 
 
@@ -244,6 +254,8 @@ def _closing_scene(
     plan: Plan, brand: BrandPlan, campaign: CampaignPlan, today: datetime
 ) -> Iterable[tuple[datetime, str, Action]]:
     mira, jonas, aiko = PEOPLE
+    if campaign.channels:
+        return [(_before(plan, hours=20), jonas, StartPacing()), (plan.end, jonas, FitPacing())]
     match campaign.trait:
         case Trait.OVERRIDE:
             return [(_before(plan, hours=1, after=today), mira, LiftDay(campaign.level / 2))]

@@ -3,7 +3,7 @@ of states can be seen. Pure: the same seed and the same moment give the same pla
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
@@ -11,7 +11,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from brands.periods import local_date
-from enforcement.demo.catalogue import BRANDS, CAMPAIGNS, BrandIdea, CampaignIdea
+from enforcement.demo.catalogue import BRANDS, CAMPAIGNS, CHANNELS, BrandIdea, CampaignIdea, ChannelIdea
 from scheduling.windows import Window
 
 MOST_BRANDS = len(BRANDS)
@@ -67,6 +67,9 @@ BUDGETS = {
     Role.ORDINARY: ("1.2", "1.1"),
 }
 
+# The first campaign of these brands is paced: nothing else stops it, and one of them is in the middle of its day.
+PACED = {Role.NEAR_DAY: ("search", "shopping", "display"), Role.CALM: ("facebook", "video")}
+
 
 @dataclass(frozen=True)
 class CampaignPlan:
@@ -83,6 +86,8 @@ class CampaignPlan:
     starts_on: date | None = None
     ends_on: date | None = None
     windows: tuple[Window, ...] | None = None
+    channels: tuple[ChannelIdea, ...] = ()
+    """Those whose budgets are paced; none for most campaigns."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,9 @@ def _brand(seed: int, idea: BrandIdea, role: Role, end: datetime, days: int) -> 
         _campaign(rng, campaign, trait, role, nice(total * weight / sum(weights)), zone, end, days)
         for campaign, trait, weight in zip(chosen, traits, weights, strict=True)
     )
+    if role in PACED:
+        channels = tuple(CHANNELS[name] for name in PACED[role])
+        campaigns = (replace(campaigns[0], channels=channels), *campaigns[1:])
     told = sum((campaign.level for campaign in campaigns if campaign.trait is not Trait.NOT_STARTED), Decimal(0))
     daily, monthly = BUDGETS[role]
     return BrandPlan(

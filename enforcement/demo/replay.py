@@ -14,7 +14,7 @@ from budget_system.errors import Busy, Refused
 from campaigns.holds import Hold
 from campaigns.models import Campaign
 from enforcement import services
-from enforcement.demo import events
+from enforcement.demo import channels, events
 from enforcement.demo.events import Event, Limit
 from enforcement.demo.plan import BrandPlan, CampaignPlan, Plan, nice
 from enforcement.demo.states import States
@@ -95,7 +95,9 @@ class Replay:
             elif step is None:
                 enforce_due(now, actor=events.PLATFORM)
             else:
-                self._post(self._spent_between(step, at), events.PLATFORM, now)
+                rows = self._spent_between(step, at)
+                self._post(rows, events.PLATFORM, now)
+                self._count_returns(rows, now)
             self.states.refresh()
             progress(done, len(steps))
         enforce_all(max(until, self.floor), actor=events.PLATFORM)
@@ -107,9 +109,15 @@ class Replay:
         rows: list[SpendRow] = []
         for one in self.campaigns:
             for day, amount in self._by_day(one, one.traffic.between(since, until)).items():
-                if amount and not one.traffic.days_late(day):
-                    key = SYNC.format(at=until, id=one.plan.external_id, day=day)
+                if not amount or one.traffic.days_late(day):
+                    continue
+                key = SYNC.format(at=until, id=one.plan.external_id, day=day)
+                if not one.plan.channels:
                     rows.append(SpendRow(one.id, amount, day, key=key))
+                    continue
+                hour = until.astimezone(one.brand.zone).hour
+                for name, part in channels.split(amount, one.plan.channels, hour, one.decimals).items():
+                    rows.append(SpendRow(one.id, part, day, key=f"{key} {name}", channel=name))
         return rows
 
     def _by_day(self, one: Actual, pieces: Iterable[Piece]) -> dict[date, Decimal]:
@@ -126,6 +134,14 @@ class Replay:
         outcomes = [answer.outcome for answer in result.answers]
         self.made.spends += outcomes.count(Outcome.RECORDED)
         self.made.refused += outcomes.count(Outcome.REFUSED)
+
+    def _count_returns(self, rows: list[SpendRow], now: datetime) -> None:
+        """What the hour's spend of paced campaigns has brought beside its cost."""
+        paced = {one.id: one for one in self.campaigns if one.plan.channels}
+        mine = [row for row in rows if row.campaign_id in paced]
+        if mine:
+            plans = {campaign_id: (one.brand.zone, one.plan) for campaign_id, one in paced.items()}
+            channels.count_returns(self.plan.seed, mine, plans, now)
 
     # --- Events ------------------------------------------------------------------------------------------------------
 
@@ -164,6 +180,10 @@ class Replay:
                 self._void(one, day, event.actor, now)
             case events.FitBudget():
                 self._fit_budget(event, one.id, now)
+            case events.StartPacing():
+                channels.start(one.id, one.plan, event.actor, now)
+            case events.FitPacing():
+                channels.fit(self.brand_ids[one.brand.name], one.id, one.plan, event.actor, now)
             case _:
                 self._by_hand(event, one, now)
 

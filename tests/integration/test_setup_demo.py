@@ -27,6 +27,8 @@ from enforcement.demo.plan import Role
 from enforcement.demo.sample import Done, Wish, set_up
 from enforcement.models import Run
 from enforcement.sweeps import Progress, enforce_all
+from pacing.models import AlertKind, PaceAlert, PacedCampaign, Reallocation, ReallocationState
+from pacing.queries import paces, plans
 from spending.models import BudgetPeriod, PeriodKind, Spend, SpendRevision, SpendType
 
 pytestmark = pytest.mark.django_db
@@ -136,6 +138,18 @@ class SampleData(TestCase):
         assert 0.92 <= self.share_of_budget(Role.NEAR_DAY, PeriodKind.DAY) <= 0.96
         assert self.share_of_budget(Role.OVER_MONTH, PeriodKind.MONTH) >= 1
         assert self.share_of_budget(Role.CALM, PeriodKind.DAY) < 0.9
+
+    def test_two_campaigns_are_paced_with_something_to_do(self) -> None:
+        shown = {one.campaign.brand: one for one in paces([row.pk for row in PacedCampaign.objects.all()], NOW)}
+
+        assert set(shown) == {self.brand(Role.NEAR_DAY), self.brand(Role.CALM)}
+        assert [one.channel for one in shown[self.brand(Role.NEAR_DAY)].channels] == ["display", "search", "shopping"]
+        behind = PaceAlert.objects.get(cleared_at=None, channel="shopping")
+        assert (behind.kind, behind.campaign.brand) == (AlertKind.UNDER_PACING, self.brand(Role.NEAR_DAY))
+        proposal = Reallocation.objects.get(campaign=behind.campaign, state=ReallocationState.PROPOSED)
+        assert {move["from"] for move in proposal.moves} == {"shopping"}
+        for hours in (plans(row.pk, NOW)[0].hours for row in PacedCampaign.objects.all()):
+            assert len({hour.planned for hour in hours}) > 3, "the plan of a day is not even"
 
     def test_an_override_is_running(self) -> None:
         override = Override.objects.get(starts_at__gte=NOW - timedelta(hours=2))
