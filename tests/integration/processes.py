@@ -300,7 +300,7 @@ def use(name: str, target: str, now: str, arguments: Sequence[Any] = (), **named
     return "done"
 
 
-def reserve(campaign: str, amount: str, now: str, id: str = "", ttl_s: float = 600) -> list[Any]:
+def reserve(campaign: str, amount: str, now: str, id: str = "", ttl_s: float = 600, channel: str = "") -> list[Any]:
     """The code, what remains in micros, whether it was granted before, and the id; or `busy`."""
     from budget_system.errors import Busy
     from enforcement import reservations
@@ -308,7 +308,7 @@ def reserve(campaign: str, amount: str, now: str, id: str = "", ttl_s: float = 6
     wanted = UUID(id) if id else uuid4()
     try:
         answer = reservations.reserve(
-            wanted, UUID(campaign), Decimal(amount), ttl=timedelta(seconds=ttl_s), actor="a process",
+            wanted, UUID(campaign), Decimal(amount), channel=channel, ttl=timedelta(seconds=ttl_s), actor="a process",
             now=datetime.fromisoformat(now),
         )  # fmt: skip
     except Busy as busy:
