@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import IO, Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from brands import services as brands
 from brands.models import Brand
@@ -27,7 +28,7 @@ from campaigns.services import clean_reason
 from enforcement.importing import Progress, import_spend
 from enforcement.services import Cause, change_campaign, evaluate_brands
 from pacing import services as pacing
-from spending import import_records
+from spending import import_records, metrics
 from spending.import_options import Choice, ImportOptions
 from spending.import_records import MAX_REJECTS_CHARS, AlreadyRunning, CappedText, Ended, Underway, tidy
 from spending.import_report import StateFlip, shown
@@ -469,12 +470,23 @@ def _end_undo(import_id: UUID, *, now: datetime) -> None:
     undo["left_changed_by_hand"] = by_hand - restored_by_hand
     undo["left_changed_by_import"] = len(changed) - by_hand - (undo["restored"] - restored_by_hand)
     undo["reported_too"] = import_records.reported_too(record)
-    undo["metrics_removed"], _ = DayMetrics.objects.filter(
+    reported = DayMetrics.objects.filter(
         source=record.source, campaign__brand__in=record.brands.all(), spend_import=record
-    ).delete()
+    )
+    _take_back_metrics(reported, now)
+    undo["metrics_removed"], _ = reported.delete()
     record.report = {name: value for name, value in record.report.items() if name not in ("alive_at", "attempts")}
     record.state, record.error, record.undone_at = ImportState.UNDONE, "", now
     record.save(update_fields=["state", "error", "undone_at", "report"])
+
+
+def _take_back_metrics(reported: QuerySet[DayMetrics], now: datetime) -> None:
+    """Take today's figures out of the totals by hour too."""
+    latest = now.date() + timedelta(days=1)  # some brand's today is at most a day off
+    rows = list(reported.filter(day__gte=latest - timedelta(days=2), day__lte=latest).select_related("campaign"))
+    locked = brands.lock({row.campaign.brand_id for row in rows})
+    moved = [metrics.moved_by(row, -1) for row in rows]
+    pacing.take_in_metrics(moved, {row.campaign_id: locked[row.campaign.brand_id] for row in rows}, now)
 
 
 __all__ = [

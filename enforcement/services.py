@@ -121,10 +121,11 @@ def _current(thing: Brand | Campaign) -> None:
 
 @dataclass(frozen=True)
 class SpendResult:
-    """An answer for each given row, and the verdicts of the campaigns that were evaluated."""
+    """An answer for each given row, the verdicts of the campaigns that were evaluated, and by what totals moved."""
 
     answers: list[Posted]
     evaluation: Evaluation
+    moved: Sequence[ledger.Moved] = ()
 
 
 @use_case
@@ -180,7 +181,7 @@ def post_and_evaluate(
         now=now,
         brand_of=brand_of,
     )
-    return SpendResult(posting.answers, evaluation)
+    return SpendResult(posting.answers, evaluation, posting.moved)
 
 
 def _crossed(periods: Iterable[ledger.PeriodAfter]) -> set[UUID]:
@@ -393,6 +394,8 @@ def force_reset(
         )
         for reset in resets
     }
+    if PeriodKind.DAY in kinds:
+        pacing.begin_day_afresh(brand_id, now)
     audit(brand, "forced reset", brand_id=brand.pk, actor=actor, now=now, after=after, reason=reason)
     return resets, _whole_brand(brand_id, cause=Cause.RESET, actor=actor, now=now)
 

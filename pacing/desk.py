@@ -69,8 +69,11 @@ class Desk:
     def breaker(self, budget: ChannelBudget) -> Breaker:
         return self.pacer.breaker(str(budget.campaign_id), budget.channel)
 
-    def save(self, actor: str = SYSTEM) -> set[UUID]:
-        """Write what changed. Says which campaigns are to be decided on again. Raises Conflict."""
+    def save(self, actor: str = SYSTEM, *, all_of_them: bool = False) -> set[UUID]:
+        """Write what changed. Says which campaigns are to be decided on again. Raises Conflict.
+
+        With `all_of_them` what follows with time alone is written too: an open breaker that may probe now.
+        """
         changed = [self._rows[key] for key in self._store.written]
         for row in changed:
             state = self._store.load(str(row.pk))
@@ -83,7 +86,8 @@ class Desk:
             if not written:
                 raise Conflict("The pacing of this campaign was changed meanwhile. Try again.")
         self._store.written.clear()
-        concerned = {row.campaign_id for row in changed if self._follow(row, actor)}
+        followed = self._rows.values() if all_of_them else changed
+        concerned = {row.campaign_id for row in followed if self._follow(row, actor)}
         self._write_alerts([row.pk for row in changed])
         return concerned
 

@@ -88,7 +88,9 @@ def refit(campaign: Campaign, budgets: Collection[str], now: datetime) -> dict[s
     return fitted
 
 
-def paced_campaign_ids(channels: int = 1) -> list[UUID]:
-    """The campaigns with budgets for so many channels or more that are not archived."""
+def paced_campaign_ids(channels: int = 1, brand_id: UUID | None = None) -> list[UUID]:
+    """The campaigns (of one brand if given) with budgets for so many channels or more that are not archived."""
     paced = Campaign.objects.current().filter(paced=True).annotate(channels=Count("channel_budgets"))
+    if brand_id is not None:
+        paced = paced.filter(brand=brand_id)
     return list(paced.filter(channels__gte=channels).order_by("brand_id", "pk").values_list("pk", flat=True))

@@ -213,8 +213,8 @@ def set_channel(
     _audit(budget, campaign, action, before, actor=actor, now=now, reason=reason)
     desk = Desk([campaign.pk], now)
     key = str(campaign.pk)
-    desk.pacer.set_budgets(key, {name: (budget.daily_budget, PacingStrategy(budget.strategy))})
-    desk.pacer.relimit(key)
+    desk.budgets[key][name] = budget
+    _set_all(desk, key)
     if found is None:
         _catch_up(desk, campaign, name, now)
     desk.save(actor)
@@ -231,8 +231,16 @@ def remove_channel(budget: ChannelBudget, *, actor: str, now: datetime, reason: 
     desk.pacer.remove_channel(str(campaign.pk), budget.channel)
     PaceAlert.objects.filter(campaign=campaign, channel=budget.channel, cleared_at=None).update(cleared_at=now)
     del desk.budgets[str(campaign.pk)][budget.channel]
+    _set_all(desk, str(campaign.pk))
     budget.delete()
     desk.save(actor)
+
+
+def _set_all(desk: Desk, key: str) -> None:
+    """Every channel of the campaign starts from the budget that it was given: what was moved between them before was
+    worked out from other budgets."""
+    for name, budget in desk.budgets[key].items():
+        desk.pacer.allocate_hourly_budget(key, name, budget.daily_budget, PacingStrategy(budget.strategy))
 
 
 def set_campaign_settings(
@@ -476,7 +484,16 @@ def check(campaign_ids: Sequence[UUID], now: datetime) -> set[UUID]:
         for name in desk.budgets[str(row.pk)]:
             desk.pacer.check_pace(str(row.pk), name)
     PacedCampaign.objects.filter(pk__in=[row.pk for row in desk.campaigns]).update(checked_at=now)
-    return desk.save()
+    return desk.save(all_of_them=True)
+
+
+def begin_day_afresh(brand_id: UUID, now: datetime) -> None:
+    """After a forced reset of the brand's day: what its channels have spent so far no longer counts against them."""
+    desk = Desk(learning.paced_campaign_ids(brand_id=brand_id), now)
+    for row in desk.campaigns:
+        for name in desk.budgets[key := str(row.pk)]:
+            desk.pacer.correct_spend(key, name, -desk.pacer.spent(key, name))
+    desk.save()
 
 
 def mark_seen(alert_id: UUID, *, actor: str, now: datetime) -> PaceAlert:

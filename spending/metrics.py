@@ -33,6 +33,12 @@ class MetricsMoved(NamedTuple):
     revenue: int
 
 
+def moved_by(row: DayMetrics, sign: int) -> MetricsMoved:
+    """What these figures move when they begin (1) or cease (-1) to count."""
+    figures = (row.impressions or 0, row.clicks or 0, _micros(row.conversions) or 0, _micros(row.revenue) or 0)
+    return MetricsMoved(row.campaign_id, row.day, *(sign * figure for figure in figures))
+
+
 def keep(
     figures: DayFigures,
     source: str,

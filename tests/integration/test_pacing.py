@@ -1,5 +1,6 @@
 """Pacing in the database: what comes in, what is allowed, breakers that hold campaigns, alerts, and money moved."""
 
+import io
 from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from brands.models import AuditEntry
 from budget_system.errors import Conflict, Refused
 from campaigns.holds import Hold
 from campaigns.models import Campaign
-from enforcement import pacing, reservations, services
+from enforcement import imports, pacing, reservations, services
 from enforcement.decision import Code
 from enforcement.explain import explain
 from enforcement.sweeps import enforce_due
@@ -27,7 +28,8 @@ from pacing.models import (
     Reallocation,
     ReallocationState,
 )
-from spending.models import Spend
+from spending.import_options import ImportOptions
+from spending.models import PeriodKind, Spend
 from spending.services import SpendRow
 from tests.factories import ACTOR, Story, window
 
@@ -57,6 +59,7 @@ def spend(story: Story, campaign: Campaign, amount: str, channel: str = "", **mo
     row = SpendRow(campaign.pk, Decimal(amount), day, channel=channel, **more)
     [posted] = services.post_spend([row], source="test", actor=ACTOR, now=story.now).answers
     assert posted.error is None, posted.error
+    assert posted.spend_id is not None
     return Spend.objects.get(pk=posted.spend_id)
 
 
@@ -443,3 +446,64 @@ def test_an_automatic_campaign_moves_its_money_by_itself(story: Story) -> None:
     assert done is not None
     assert done.state == ReallocationState.APPLIED
     assert pacing.move_unused(campaign.pk, actor=ACTOR, now=story.now) is None, "asking twice moves nothing more"
+
+
+def test_a_changed_budget_starts_all_channels_from_what_they_were_given(story: Story) -> None:
+    campaign = paced(story, "search", "100")
+    give(story, campaign, "display", "100")
+    story.clock("2026-05-05 18:00")
+    spend(story, campaign, "70", "search")
+    report(story, campaign, "search", revenue="700", clicks=100, conversions="70")
+    report(story, campaign, "display", revenue="6", clicks=100, conversions="1")
+    spend(story, campaign, "5", "display")
+    story.clock("2026-05-05 19:00")
+    proposal = pacing.propose_reallocation(campaign.pk, actor=ACTOR, now=story.now)
+    assert proposal is not None
+    pacing.apply_reallocation(proposal.pk, actor=ACTOR, now=story.now)
+
+    give(story, campaign, "display", "110")
+
+    pacer = desk(story, campaign).pacer
+    assert [pacer.budget(str(campaign.pk), name) for name in ("search", "display")] == [100, 110]
+
+
+# --- Beginning afresh ------------------------------------------------------------------------------------------------
+
+
+def test_a_forced_reset_of_the_day_begins_the_channels_day_afresh(story: Story) -> None:
+    campaign = paced(story, budget="100")
+    spend(story, campaign, "60")
+    services.force_reset(story.brand.pk, [PeriodKind.MONTH], reason="x", actor=ACTOR, now=story.now)
+    assert spent_today(story, campaign, "google") == 60
+
+    services.force_reset(story.brand.pk, [PeriodKind.DAY], reason="x", actor=ACTOR, now=story.now)
+
+    assert spent_today(story, campaign, "google") == 0
+    assert HourTotal.objects.get().spent == 60, "what came in came in"
+
+
+def test_a_breaker_that_may_probe_is_shown_as_probing_with_the_next_check(story: Story) -> None:
+    campaign = paced(story, budget="100")
+    tripped = desk(story, campaign)
+    tripped.pacer.trip(str(campaign.pk), "google", "a price nobody pays")
+    tripped.save()
+    story.now += timedelta(minutes=16)
+
+    check(story)
+
+    assert ChannelBudget.objects.get().breaker == BreakerState.HALF_OPEN
+    assert [change.to_state for change in BreakerChange.objects.order_by("pk")] == ["open", "half_open"]
+    campaign.refresh_from_db()
+    assert campaign.holds == ()
+
+
+def test_an_undone_import_takes_its_figures_out_of_the_hours(story: Story) -> None:
+    campaign = paced(story, budget="100")
+    file = io.BytesIO(f"campaign,date,amount,clicks\n{campaign.name},{story.now.date()},10,7\n".encode())
+    options = ImportOptions(brand_id=story.brand.pk)
+    record = imports.start_import(file, "report.csv", options, actor=ACTOR, now=story.now)
+    assert (HourTotal.objects.get().spent, HourTotal.objects.get().clicks) == (10, 7), record.report
+
+    imports.undo_import(record.pk, reason="x", actor=ACTOR, now=story.now)
+
+    assert (HourTotal.objects.get().spent, HourTotal.objects.get().clicks) == (0, 0)
