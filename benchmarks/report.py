@@ -15,6 +15,7 @@ from benchmarks.api import requests
 from benchmarks.databases import Databases, server_url, temporary
 from benchmarks.lists import lists
 from benchmarks.memory import memory
+from benchmarks.pacing_store import pacing_store
 from benchmarks.posting import import_rows, post_batch, post_one
 from benchmarks.reserving import reserve
 from benchmarks.sizes import FULL, QUICK, Sizes
@@ -31,6 +32,7 @@ MEASURES: dict[str, Measure] = {
     "batch": post_batch,
     "single": post_one,
     "reserve": reserve,
+    "pacing_store": pacing_store,
     "tick": tick,
     "growth": growth,
     "api": requests,

@@ -27,6 +27,7 @@ from access.models import TokenScope
 from access.roles import ROLES, Role
 from budget_system import clock
 from enforcement import reservations, services
+from pacing.models import Reallocation
 from scheduling.models import Schedule
 from spending.models import Spend
 from tests.factories import ACTOR, Story
@@ -129,7 +130,7 @@ def _real(kind: str, value: Any) -> Any:
 
 
 def map_path_parameters(context: Any, path_parameters: Any) -> Any:
-    kind = context.operation.path.split("/")[2]
+    kind = context.operation.path.removeprefix("/api/").split("/{id}")[0].removeprefix("pacing/")
     return {name: _real(kind, value) for name, value in path_parameters.items()} if path_parameters else path_parameters
 
 
@@ -179,6 +180,7 @@ def token(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         schedules=[str(pk) for pk in Schedule.objects.filter(campaign=first).values_list("pk", flat=True)],
         imports=[imported["id"]],
         reservations=[str(reservation.pk) for reservation in held if reservation],
+        **_paced(Api(root), str(second.pk)),
     )
     # As in Django's own test client: a request's end would close the connection that the test's transaction is in.
     signals = (request_started, request_finished)
@@ -188,6 +190,26 @@ def token(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for signal in signals:
         signal.connect(close_old_connections)
     REAL.clear()
+
+
+def _paced(api: Api, campaign: str) -> dict[str, list[str]]:
+    """Two channels, one of which has spent beyond its budget: its breaker is open and an alert stands."""
+    found = {}
+    for channel in ("search", "display"):
+        body = {"campaign": campaign, "channel": channel, "daily_budget": "2"}
+        found[channel] = str(api.post("pacing/channel-budgets/", body)["id"])
+    api.post("spends/", {"campaign": campaign, "channel": "search", "amount": "5"})
+    before = {"display": "2.00", "search": "2.00"}
+    proposal = Reallocation.objects.create(
+        campaign_id=campaign, day=clock.now().date(), moves=[], before=before, after=before, proposed_at=clock.now(),
+        proposed_by=ACTOR,
+    )  # fmt: skip
+    return {
+        "channel-budgets": list(found.values()),
+        "reallocations": [str(proposal.pk)],
+        "alerts": [api.get("pacing/alerts/")["results"][0]["id"]],
+        "breaker-changes": [api.get("pacing/breaker-changes/")["results"][0]["id"]],
+    }
 
 
 def _undone(call: Callable[[], Any]) -> None:

@@ -70,7 +70,7 @@ def test_money_moves_between_channels_while_others_reserve_and_the_sum_stays(cre
     later = NOON + timedelta(hours=7)
     proposal = pacing.propose_reallocation(campaign, actor="Anna", now=later)
     assert proposal is not None
-    applied = []
+    applied: list[object] = []
 
     def apply_once() -> None:
         if not applied:
