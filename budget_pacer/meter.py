@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from budget_pacer.config import PacerConfig
 from budget_pacer.day import Day, moment_of_open_second, slot_index
-from budget_pacer.money import money_text
+from budget_pacer.money import about_text, money_text
 from budget_pacer.plan import Plan
 
 PARTS: Final = 10
@@ -120,7 +120,7 @@ def refusal(meter: Meter, limits: Limits, slot: int, amount: int, at_s: float) -
         if recent and recent >= limits.window_limit:
             return (
                 f"velocity: {money_text(recent)} within {limits.window_part_s * PARTS:.0f} s, the limit is "
-                f"{money_text(limits.window_limit)}: wait"
+                f"{about_text(limits.window_limit)}: wait"
             )
     return None
 

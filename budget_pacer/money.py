@@ -47,3 +47,8 @@ def money_text(micros: int) -> str:
     """For messages: thousands separated, two decimals, more only where they are not zero."""
     text = f"{Decimal(micros).scaleb(-6):,.6f}"
     return text[:-4] + text[-4:].rstrip("0")
+
+
+def about_text(micros: float) -> str:
+    """For messages about what is worked out and not counted (a plan, a limit): rounded to two decimals."""
+    return money_text(round(micros / 10_000) * 10_000)

@@ -8,7 +8,7 @@ from statistics import NormalDist
 from typing import Final, NamedTuple
 
 from budget_pacer.config import PacerConfig
-from budget_pacer.money import money_text
+from budget_pacer.money import about_text, money_text
 from budget_pacer.values import AlertType, Performance
 from budget_pacer.watch import Price
 
@@ -76,7 +76,7 @@ def is_emergency(spent: int, budget: int, planned: float, config: PacerConfig) -
 
 def pace_text(spent: int, budget: int, planned: float) -> str:
     """For messages: the figures behind a ratio."""
-    return f"{money_text(spent)} of {money_text(budget)} spent, {money_text(round(budget * planned))} planned by now"
+    return f"{money_text(spent)} of {money_text(budget)} spent, {about_text(budget * planned)} planned by now"
 
 
 def performance_breach(fresh: Performance, config: PacerConfig) -> str | None:
