@@ -150,6 +150,8 @@ def reserve(
             decided = authorise(facts, micros, now)
         if decided.granted and paced and not Reservation.objects.filter(pk=reservation_id).exists():
             asked = pacing.set_aside(campaign_id, channel, micros, now)
+            if not asked.allowed and _expire(brand.id, now, AT_ONCE):
+                asked = pacing.set_aside(campaign_id, channel, micros, now)
             if not asked.allowed:
                 return _refused_by_pacer(micros, brand, facts, now, asked.reason)
         if decided.granted:

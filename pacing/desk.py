@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 from brands.models import Brand
-from budget_pacer import BudgetPacer, CircuitBreakerState, InvalidConfiguration, PacerConfig, PacingAlert
+from budget_pacer import AlertType, BudgetPacer, CircuitBreakerState, InvalidConfiguration, PacerConfig, PacingAlert
 from budget_pacer.breaker import Breaker, reopens_at
 from budget_pacer.history import History
 from budget_pacer.serialize import dump_state, load_state
@@ -25,6 +26,15 @@ from pacing.channels import channel_of
 from pacing.models import AlertKind, BreakerChange, BreakerState, ChannelBudget, PaceAlert, PacedCampaign
 from scheduling.windows import week_from_text
 
+_READ: Final = (
+    "settings", "automatic", "state", "version",
+    *(f"campaign__{name}" for name in ("brand", "platform", "week", "paced")),
+    *(f"campaign__{name}" for name in ("breaker_until", "breaker_reason", "stopped_channels")),
+    "campaign__brand__timezone", "campaign__brand__currency",
+)  # fmt: skip
+"""What is read of a campaign and its brand: these rows are wide, and this is asked for before every amount."""
+OFF: Final = "off"
+"""A setting without a value that has a default: None would say that it is not set."""
 SYSTEM: Final = "pacer"
 """Who opened a breaker, where no person did."""
 
@@ -36,7 +46,7 @@ class Desk:
         self.now = now
         self._rows = {
             str(row.pk): row
-            for row in PacedCampaign.objects.filter(pk__in=campaign_ids).select_related("campaign__brand")
+            for row in PacedCampaign.objects.filter(pk__in=campaign_ids).select_related("campaign__brand").only(*_READ)
         }
         self.budgets: dict[str, dict[str, ChannelBudget]] = {key: {} for key in self._rows}
         for budget in ChannelBudget.objects.filter(campaign__in=[row.pk for row in self._rows.values()]):
@@ -79,16 +89,15 @@ class Desk:
             state = self._store.load(str(row.pk))
             read, row.version = row.version, row.version + 1
             row.state = None if state is None else dump_state(state)
-            written = PacedCampaign.objects.filter(pk=row.pk, version=read).update(
-                state=row.state, version=row.version, automatic=row.automatic, settings=row.settings,
-                checked_at=row.checked_at,
-            )  # fmt: skip
-            if not written:
+            kept = PacedCampaign.objects.filter(pk=row.pk, version=read)
+            if not kept.update(state=row.state, version=row.version):
                 raise Conflict("The pacing of this campaign was changed meanwhile. Try again.")
         self._store.written.clear()
         followed = self._rows.values() if all_of_them else changed
         concerned = {row.campaign_id for row in followed if self._follow(row, actor)}
-        self._write_alerts([row.pk for row in changed])
+        with_news = [row.pk for row in changed if self._store.issues_changed(str(row.pk))]
+        if with_news:
+            self._write_alerts(with_news)
         return concerned
 
     # What the pacer asks for
@@ -184,7 +193,13 @@ class _Rows:
         self._states: dict[str, CampaignState] = {
             key: load_state(row.state, row.version) for key, row in rows.items() if row.state
         }
+        self._read = dict(self._states)
         self.written: set[str] = set()
+
+    def issues_changed(self, campaign_id: str) -> bool:
+        """Whether other issues stand, or of other channels, than when the state was read."""
+        before, now = self._read.get(campaign_id), self._states.get(campaign_id)
+        return _issues(before) != _issues(now)
 
     def load(self, campaign_id: str) -> CampaignState | None:
         return self._states.get(campaign_id)
@@ -208,6 +223,10 @@ class _Rows:
         return list(self._states)
 
 
+def _issues(state: CampaignState | None) -> dict[str, frozenset[AlertType]]:
+    return {} if state is None else {name: channel.issues for name, channel in state.channels.items()}
+
+
 def calendar_of(campaign: Campaign) -> tuple[str, tuple[tuple[int, int], ...] | None, Decimal]:
     """Its brand's zone, its open week (None: always open) and the smallest unit of its currency."""
     brand: Brand = campaign.brand
@@ -224,12 +243,24 @@ def config_of(*settings: dict[str, object]) -> PacerConfig:
     Raises Refused for one that cannot be meant.
     """
     given = {name: value for some in settings for name, value in some.items()}
+    return _config(tuple(sorted(given.items())))
+
+
+@lru_cache(maxsize=4096)
+def _config(settings: tuple[tuple[str, object], ...]) -> PacerConfig:
+    given = dict(settings)
     if unknown := sorted(set(given) - _NAMES):
         raise Refused(
             f"There is no setting {', '.join(unknown)}. Settings: {', '.join(sorted(_NAMES))}.", field="settings"
         )
-    kinds = {name: Decimal(str(value)) if isinstance(value, str | float) else value for name, value in given.items()}
+    kinds = {name: _value(value) for name, value in given.items()}
     try:
         return PacerConfig(**kinds)  # type: ignore[arg-type]  # its own check of every value follows
     except (InvalidConfiguration, ArithmeticError) as error:
         raise Refused(str(error), field="settings") from error
+
+
+def _value(given: object) -> object:
+    if given == OFF:
+        return None
+    return Decimal(str(given)) if isinstance(given, str | float) else given

@@ -19,7 +19,7 @@ from budget_system.errors import Conflict, NotFound, Refused
 from campaigns.models import Campaign
 from pacing import hours, learning
 from pacing.channels import label, normal
-from pacing.desk import SYSTEM, Desk, config_of
+from pacing.desk import OFF, SYSTEM, Desk, config_of
 from pacing.models import (
     CHANNEL_LENGTH,
     ChannelBudget,
@@ -297,7 +297,7 @@ def clean_settings(value: object) -> dict[str, object]:
 
 def _clean_setting(name: str, given: object) -> object:
     """A form sends numbers as text. A whole number stays one, others are kept as text."""
-    if not isinstance(given, str | Decimal | float):
+    if not isinstance(given, str | Decimal | float) or given == OFF:
         return given
     try:
         number = Decimal(str(given).strip())
