@@ -213,7 +213,10 @@ class PacedCampaignAdmin(PacingAdmin, ActionsAdmin):
         if found is None or not found.alerts:
             return show.nothing("none")
         return show.lines(
-            show.stacked(pacing_page.severity_badge(alert), show.small(f"{label(alert.channel)}: {alert.message}"))
+            show.stacked(
+                pacing_page.severity_badge(alert),
+                show.small(f"{label(alert.channel)}: {pacing_page.message_text(alert, row.campaign.brand.currency)}"),
+            )
             for alert in found.alerts
         )
 
@@ -759,7 +762,7 @@ class PaceAlertAdmin(PacingAdmin, ActionsAdmin):
     fieldsets = (
         (
             "Alert",
-            {"fields": ("severity_now", "about", "channel_name", "campaign_name", "brand_name", "message", "to_do")},
+            {"fields": ("severity_now", "about", "channel_name", "campaign_name", "brand_name", "told", "to_do")},
         ),
         ("Record", {"fields": ("pace_then", "since", "over", "seen")}),
     )
@@ -797,7 +800,11 @@ class PaceAlertAdmin(PacingAdmin, ActionsAdmin):
 
     @admin.display(description="what")
     def what(self, alert: PaceAlert) -> SafeString:
-        return show.stacked(f"{label(alert.channel)}: {alert.get_kind_display().lower()}", show.small(alert.message))
+        return show.stacked(f"{label(alert.channel)}: {alert.get_kind_display().lower()}", show.small(_message(alert)))
+
+    @admin.display(description="message")
+    def told(self, alert: PaceAlert) -> str:
+        return _message(alert)
 
     @admin.display(description="about")
     def about(self, alert: PaceAlert) -> str:
@@ -857,8 +864,14 @@ class PaceAlertAdmin(PacingAdmin, ActionsAdmin):
 
         return ask(
             self, request, obj, title="Mark as seen", button="I have seen it", form_class=forms.Form, run=run,
-            intro=[show.campaign_label(obj.campaign), f"{label(obj.channel)}: {obj.message}", obj.action],
+            intro=[
+                show.campaign_label(obj.campaign), f"{label(obj.channel)}: {_message(obj)}", obj.action,
+            ],
         )  # fmt: skip
+
+
+def _message(alert: PaceAlert) -> str:
+    return pacing_page.message_text(alert, alert.campaign.brand.currency)
 
 
 # --- Money moved -----------------------------------------------------------------------------------------------------

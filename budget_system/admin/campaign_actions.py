@@ -83,7 +83,7 @@ class CampaignActions(ActionsAdmin):
         "override",
         "emergency_stop",
         "clear_stop",
-        {"title": "More", "items": ["what_if", "clear_override", "archive", "restore"]},
+        {"title": "More", "items": ["what_if", "pace", "pacing", "clear_override", "archive", "restore"]},
     )
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
@@ -94,7 +94,7 @@ class CampaignActions(ActionsAdmin):
         """What runs needs no activation; what is stopped in an emergency has to be cleared first."""
         if obj.archived_at is not None:
             return ("restore",) if obj.emergency_stopped_at is None else ("restore", "clear_stop")
-        names = ["pause", "what_if", "archive"]
+        names = ["pause", "what_if", "archive", "pacing" if obj.paced else "pace"]
         names.append("emergency_stop" if obj.emergency_stopped_at is None else "clear_stop")
         is_stopped = Hold.EMERGENCY_STOP in obj.holds
         if obj.manual_paused_at is not None or (obj.holds and not is_stopped):
@@ -194,6 +194,15 @@ class CampaignActions(ActionsAdmin):
     @object_action("What if…", path="what-if", needs="campaigns.view_campaign", icon="help")
     def what_if(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
         return what_if.page(self, request, obj, clock.now())
+
+    @object_action("Pace by channel…", path="pace", needs="brands.change_budget", icon="speed")
+    def pace(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        """It becomes a paced one when a channel of it gets a budget."""
+        return HttpResponseRedirect(f"{reverse('admin:pacing_channelbudget_add')}?campaign={obj.pk}")
+
+    @object_action("Pacing by channel", path="pacing", needs="campaigns.view_campaign", icon="speed")
+    def pacing(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:pacing_pacedcampaign_change", args=[obj.pk]))
 
     @object_action("Clear override…", path="clear-override", needs=OVERRIDES, icon="lock")
     def clear_override(self, request: HttpRequest, obj: Campaign) -> HttpResponse:

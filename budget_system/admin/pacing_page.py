@@ -1,5 +1,6 @@
 """The page of a paced campaign: whether it is on plan, each channel's day, what returns what, money to be moved."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -167,7 +168,7 @@ def _channel_sentence(channel: ChannelPace, look: Look) -> SafeString:
     if channel.pace.projected is not None:
         most = min(channel.pace.projected, channel.pace.budget)
         comes_to = f" At this pace the day comes to {show.amount(most, look.currency)}."
-        if channel.pace.projected > channel.pace.budget:
+        if channel.pace.projected > channel.pace.budget and words.state == "ahead":
             comes_to = (
                 f" At this pace all of today's {show.amount(channel.pace.budget, look.currency)} is used up early."
             )
@@ -187,12 +188,21 @@ def _alert_line(alert: PaceAlert, look: Look) -> dict[str, Any]:
     return {
         "badge": severity_badge(alert),
         "channel": label(alert.channel),
-        "message": alert.message,
+        "message": message_text(alert, look.currency),
         "action": alert.action,
         "since": local_text(look.brand.zone, alert.raised_at, look.now),
         "url": reverse("admin:pacing_pacealert_change", args=[alert.pk]),
         "seen": f"seen by {who(alert.seen_by)}" if alert.seen_at is not None else "not seen by anybody yet",
     }
+
+
+def message_text(alert: PaceAlert, currency: str) -> str:
+    """What the pacer found; amounts with no more decimals than the currency has."""
+    unit = Decimal(1).scaleb(-money.decimals(currency))
+    return _LONG.sub(lambda found: f"{Decimal(found[0]).quantize(unit):,f}", alert.message)
+
+
+_LONG = re.compile(r"[0-9]+\.[0-9]{5,}")
 
 
 def severity_badge(alert: PaceAlert) -> SafeString:
@@ -313,12 +323,19 @@ def performance_panel(look: Look) -> SafeString:
         learned = look.desk.pacer.performance(str(look.row.pk), name)
         rows.append((channel.label, "today", *_figures(today, look.currency)))
         rows.append((channel.label, "learned", *_figures(learned, look.currency)))
-    table = show.table(("Channel", "Of", *HEADERS), rows, "")
+    table = _wide_table("What returns what", ("Channel", "Of", *HEADERS), rows, "No channel has a budget.")
     note = (
         f"{MEANINGS} What was learned is of all full hours before this one; each former week weighs a tenth less. "
         "Clicks, conversions and revenue come from imports of the day or from programs that report them by the hour."
     )
     return format_html('{}<p class="mt-3 text-base-500 text-sm dark:text-base-400">{}</p>', table, note)
+
+
+def _wide_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> SafeString:
+    """A table of figures that scrolls sideways on a small screen, by keyboard too."""
+    left = ("Channel", "Of", "Hour")
+    context = {"title": title, "headers": headers, "rows": rows, "empty": empty, "left": left}
+    return render_to_string("budget/pacing_table.html", context)
 
 
 def _hours_table(look: Look, channel: str, hours: Sequence[HourStatus]) -> SafeString:
@@ -328,7 +345,7 @@ def _hours_table(look: Look, channel: str, hours: Sequence[HourStatus]) -> SafeS
         if some := found.get(hour.starts_at):
             clock = f"{hour.starts_at.astimezone(look.brand.zone):%H:%M}"
             rows.append((clock, *_figures(_summed(some), look.currency)))
-    return show.table(("Hour", *HEADERS), rows, "Nothing was reported today.")
+    return _wide_table("Performance by hour", ("Hour", *HEADERS), rows, "Nothing was reported today.")
 
 
 def _hours_today(
@@ -418,12 +435,12 @@ def _proposal(proposal: Reallocation, look: Look) -> dict[str, Any]:
             ],
             "",
         ),
-        "notes": proposal.notes,
+        "notes": [note for note in proposal.notes if not any(move["reason"] in note for move in proposal.moves)],
     }
 
 
 def moves_table(proposal: Reallocation, currency: str) -> SafeString:
-    return show.table(
+    return show.cards(
         ("From", "To", "Amount", "Why"),
         [
             (

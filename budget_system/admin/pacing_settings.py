@@ -70,9 +70,9 @@ GROUPS: Final[tuple[tuple[str, tuple[Threshold, ...]], ...]] = (
         (
             Threshold(
                 "emergency_stop_threshold", "Spent more than", SHARE, "0", "100",
-                "Of the day's budget, and at the same time well ahead of plan:",
+                "Of the day's budget, and at the same time as far ahead of plan as the next line says.",
             ),
-            Threshold("emergency_lead", "and ahead of plan by", SHARE, "0", "100", "Of the day's budget."),
+            Threshold("emergency_lead", "… and ahead of plan by", SHARE, "0", "100", "Of the day's budget."),
             Threshold(
                 "velocity_trip", "Burst that opens it", TIMES, "1", "1000", "So many times the fastest burst allowed."
             ),
@@ -93,12 +93,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Threshold, ...]], ...]] = (
         "What it must return",
         (
             Threshold(
-                "min_conversion_rate", "Least conversion rate", SHARE, "0", "100", "Conversions per click. Empty: none."
+                "min_conversion_rate", "Least conversion rate", SHARE, "0", "100", "Conversions per click."
             ),
             Threshold(
-                "max_cost_per_click", "Most per click", AMOUNT, "0", "1000000000", "In its currency. Empty: none."
+                "max_cost_per_click", "Most per click", AMOUNT, "0", "1000000000", "In the brand's currency."
             ),
-            Threshold("target_roas", "Least ROAS", TIMES, "0", "1000000", "Revenue per cost. Empty: any."),
+            Threshold("target_roas", "Least ROAS", TIMES, "0", "1000000", "Revenue per cost."),
             Threshold(
                 "performance_min_clicks", "Clicks before it is judged", COUNT, "0", "1000000000",
                 "Fewer new clicks say nothing.",

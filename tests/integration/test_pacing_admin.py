@@ -95,6 +95,20 @@ def test_a_channel_may_have_a_name_of_its_own(story: Story, ann: Person) -> None
     assert ChannelBudget.objects.get().channel == "audio ads"
 
 
+def test_a_campaigns_page_leads_to_its_pacing(story: Story, ann: Person) -> None:
+    campaign = story.campaign("Spring")
+    assert "Pace by channel…" in ann.reads("campaigns_campaign_change", campaign.pk)
+    page = ann.opens("pacing_channelbudget_add", campaign=str(campaign.pk))
+    assert page.context["adminform"].form["campaign"].value() == str(campaign.pk)
+    begun = ann.client.get(reverse("admin:campaigns_campaign_pace", args=[campaign.pk]))
+    assert begun["Location"] == f"{reverse('admin:pacing_channelbudget_add')}?campaign={campaign.pk}"
+    give(story, campaign)
+
+    assert "Pacing by channel" in ann.reads("campaigns_campaign_change", campaign.pk)
+    led = ann.client.get(reverse("admin:campaigns_campaign_pacing", args=[campaign.pk]))
+    assert led["Location"] == reverse(f"admin:{PAGE}", args=[campaign.pk])
+
+
 # --- The page --------------------------------------------------------------------------------------------------------
 
 
