@@ -85,7 +85,7 @@ def pace_bar(pace: Pace, currency: str) -> SafeString:
     bar = format_html(
         '<span class="bg-base-200 dark:bg-base-700 block mt-1 relative rounded-default w-full" style="height: 6px">'
         '<span class="block rounded-default {}" style="height: 6px; width: {}%"></span>'
-        '<span class="absolute bg-base-900 dark:bg-white" style="height: 12px; left: min({}%, calc(100% - 2px));'
+        '<span class="absolute text-important" style="background: currentColor; height: 12px; left: min({}%, calc(100% - 2px));'
         ' top: -3px; width: 2px" title="planned by now"></span></span>',
         colour,
         spent,
@@ -152,7 +152,7 @@ def summary(look: Look) -> SafeString:
             "bar": pace_bar(look.pace.pace, look.currency),
             "lines": [_channel_sentence(channel, look) for channel in look.channels],
             "alerts": [_alert_line(alert, look) for alert in look.pace.alerts],
-            "checked": "not yet today" if checked is None else local_text(look.brand.zone, checked, look.now),
+            "checked": "not yet" if checked is None else local_text(look.brand.zone, checked, look.now),
         },
     )
 
