@@ -85,8 +85,8 @@ def pace_bar(pace: Pace, currency: str) -> SafeString:
     bar = format_html(
         '<span class="bg-base-200 dark:bg-base-700 block mt-1 relative rounded-default w-full" style="height: 6px">'
         '<span class="block rounded-default {}" style="height: 6px; width: {}%"></span>'
-        '<span class="absolute text-important" style="background: currentColor; height: 12px; left: min({}%, calc(100% - 2px));'
-        ' top: -3px; width: 2px" title="planned by now"></span></span>',
+        '<span class="absolute text-important" style="background: currentColor; height: 12px;'
+        ' left: min({}%, calc(100% - 2px)); top: -3px; width: 2px" title="planned by now"></span></span>',
         colour,
         spent,
         planned,
