@@ -34,6 +34,8 @@ from enforcement.decision import reached
 from enforcement.explain import Prospect, local_text, prospects
 from enforcement.models import Run, RunKind
 from enforcement.pace import is_over, is_under, passed_share, ratio
+from pacing.channels import label
+from pacing.models import PaceAlert
 from scheduling.windows import week_from_text
 from spending import import_access
 from spending.figures import Spent, spent
@@ -253,6 +255,7 @@ def _needs(
     if len(rows) == BRANDS_SHOWN:
         yield from _silent(brands, rows, now)
     unscheduled = campaigns.filter(holds__contains=Hold.NO_SCHEDULE.value)
+    yield from _pace_alerts(caller)
     yield from _each(
         unscheduled, Hold.NO_SCHEDULE, show.WARN, "its schedule is switched off, it never runs",
         "Make a window active, or paint the week.",
@@ -271,6 +274,16 @@ def _needs(
         url = _list("enforcement_run", outcome="error")
         text = f"{_count(failed, 'run')} failed in the last 24 hours"
         yield Need(show.BAD, text, url, "Open the last one: its error names the cause.")
+
+
+def _pace_alerts(caller: Caller) -> Iterator[Need]:
+    """The alerts of paced channels that stand and that nobody has seen, the gravest first."""
+    standing = caller.only_theirs(PaceAlert.objects.filter(cleared_at=None, seen_at=None), "campaign__brand")
+    for alert in standing.select_related("campaign__brand").order_by("severity", "-id")[:EACH_SHOWN]:
+        tone = show.BAD if alert.severity == "critical" else show.WARN
+        what = f"{label(alert.channel)} {alert.get_kind_display().lower()}"
+        url = reverse("admin:pacing_pacealert_change", args=[alert.pk])
+        yield Need(tone, f"{show.campaign_label(alert.campaign)}: {what}", url, alert.action)
 
 
 def _stops(brands: Any, campaigns: Any, now: datetime) -> Iterator[Need]:

@@ -16,8 +16,9 @@ from access.roles import Role
 from budget_system.admin.home import BRANDS_SHOWN
 from campaigns.holds import Hold
 from campaigns.models import Campaign
-from enforcement import imports, runs, services
+from enforcement import imports, pacing, runs, services
 from enforcement.models import RunKind
+from pacing.models import AlertKind, PaceAlert
 from spending.import_options import ImportOptions
 from tests.factories import ACTOR, TUE, Story, window
 from tests.integration.admin_client import text_of
@@ -116,6 +117,23 @@ def test_many_of_a_kind_are_one_line_that_leads_to_all_of_them(story: Story) -> 
 
     assert need.text == "4 campaigns: emergency stop"
     assert look(admin, need.url).context["cl"].result_count == 4
+
+
+def test_an_alert_about_a_channels_pace_needs_a_person_until_one_has_seen_it(story: Story) -> None:
+    campaign = story.campaign("Search")
+    alert = PaceAlert.objects.create(
+        campaign=campaign, channel="google", kind=AlertKind.CRITICAL_OVERPACING, severity="critical", message="x",
+        action="Lower bids now.", pace=2.5, raised_at=story.now,
+    )  # fmt: skip
+    admin = person(Role.ADMINISTRATOR)
+
+    [need] = [one for one in look(admin, "/admin/").context["home"].needs if "Google" in one.text]
+
+    assert need.text == "Search · Acme: Google far ahead of plan"
+    assert look(admin, need.url).status_code == 200
+    pacing.see_alert(alert.pk, actor=ACTOR, now=story.now)
+    cache.clear()
+    assert "far ahead" not in look(admin).content.decode()
 
 
 def test_a_month_that_comes_to_little_is_a_note(story: Story) -> None:
