@@ -11,6 +11,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.urls import reverse
 
 from brands.periods import next_offset_change
 from budget_system.admin.ui import INPUT_CLASSES, InlineFormSet, TabularInline
@@ -196,6 +197,7 @@ def week_context(campaign: Campaign, inlines: Sequence[Any], now: datetime) -> d
             {
                 "local": _second_of_week(now.astimezone(campaign.brand.zone)),
                 "change": change,
+                "asks": reverse("admin:campaigns_campaign_what_if", args=[campaign.pk]),
                 "rows": [_row_data(row) for row in rows],
             }
         ),

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -29,7 +29,8 @@ from campaigns.models import Campaign
 from enforcement.decision import Scope
 from enforcement.explain import Explanation, explain_facts, known, local_text, suppose
 from enforcement.what_if import Key, Otherwise
-from scheduling.windows import Window, week_from_text, windows_from_week
+from scheduling.windows import ALWAYS as WHOLE_WEEK
+from scheduling.windows import Week, Window, week_from_text, windows_from_week
 
 SAVED, ALWAYS, PAINTED = "saved", "always", "painted"
 
@@ -117,7 +118,7 @@ class WhatIfForm(forms.Form):
 def week_in_words(text: str) -> str:
     """A compiled week in words, day by day."""
     week = week_from_text(text)
-    if week is None:
+    if week is None or week == WHOLE_WEEK:
         return "around the clock"
     windows = windows_from_week(week)
     days = [", ".join(_hours(one) for one in windows if one.day_of_week == day) for day in range(7)]
@@ -150,6 +151,33 @@ def _present(campaign: Campaign) -> dict[str, Any]:
 
 def _micros(amount: Decimal | None) -> int | None:
     return None if amount is None else money.to_micros(amount)
+
+
+# --- A week that is painted and not saved yet ------------------------------------------------------------------------
+
+SAVED_AS = "saved-as"
+"""The parameter that has the week, as `week_to_text` writes it: the page of the campaign asks while it is painted."""
+
+
+def if_saved(campaign: Campaign, week: Week | None, now: datetime) -> tuple[str, bool]:
+    """What would come of saving this week, in a sentence; and whether it would pause a campaign that runs."""
+    _, facts = known(campaign.pk, now)
+    supposed = explain_facts(campaign, facts._replace(week=week), now)
+    runs, would_run = explain_facts(campaign, facts, now).verdict.runs, supposed.verdict.runs
+    if would_run:
+        return f"Saved like this, the campaign would {'go on running' if runs else 'run at once'}.", False
+    held = show.hold_words(supposed.verdict.holds).lower()
+    at = supposed.runs_next_at
+    then = "not run again without a person" if at is None else f"run again {local_text(facts.zone, at, now)}"
+    return f"Saved like this, the campaign would {'pause now' if runs else 'stay paused'} ({held}) and {then}.", runs
+
+
+def _if_saved(request: HttpRequest, campaign: Campaign, now: datetime) -> JsonResponse:
+    try:
+        text, pauses = if_saved(campaign, week_from_text(request.GET[SAVED_AS]), now)
+    except (ValueError, Refused) as error:
+        return JsonResponse({"problem": str(error)}, status=400)
+    return JsonResponse({"text": text, "pauses": pauses})
 
 
 # --- The answer ------------------------------------------------------------------------------------------------------
@@ -208,7 +236,9 @@ def _form_context(campaign: Campaign, form: WhatIfForm) -> dict[str, Any]:
 
 
 def page(model_admin: Any, request: HttpRequest, campaign: Campaign, now: datetime) -> HttpResponse:
-    """The form with its answer, on a page of its own."""
+    """The form with its answer, on a page of its own; or, about a week that is being painted, a sentence."""
+    if SAVED_AS in request.GET:
+        return _if_saved(request, campaign, now)
     with timezone.override(campaign.brand.zone):
         asked = any(name.startswith("if-") for name in request.GET)
         form = WhatIfForm(campaign, request.GET if asked else None)

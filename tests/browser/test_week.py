@@ -163,6 +163,30 @@ def test_presets_say_what_they_do_and_keep_inactive_rows(module: Page, name: str
     assert rows[2] in found[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "alone", "words"),
+    [
+        ("business", True, "Mon 09:00–17:00 · Tue–Sun closed."),
+        ("business", False, "Mon 09:00–17:00 · Tue 13:00–13:20 · Wed–Sun closed."),
+        ("all", True, "Mon all day · Tue–Sun closed."),
+        ("closed", False, "Mon closed · Tue 13:00–13:20 · Wed–Sun closed."),
+        ("closed", True, "Nothing is open: saved like this, the campaign does not run."),
+    ],
+)
+def test_one_day_is_set_by_itself_or_with_all_others_closed(module: Page, name: str, alone: bool, words: str) -> None:
+    hour = 3600
+    rows = [
+        {"id": 1, "day": 0, "start": 6 * hour, "end": 10 * hour, "nextDay": False, "active": True},
+        {"id": 2, "day": 1, "start": 13 * hour, "end": 13 * hour + 1200, "nextDay": False, "active": True},
+    ]
+
+    found = module.evaluate(
+        "([rows, name, alone]) => week.inWords(week.dayPreset(rows, 0, name, alone))", [rows, name, alone]
+    )
+
+    assert found == words
+
+
 # --- The grid on the page --------------------------------------------------------------------------------------------
 
 
@@ -297,6 +321,35 @@ def test_a_day_is_copied_with_what_runs_over_and_all_of_it_can_be_cleared_but_no
     assert describe(rows_of(campaign))[-1].endswith("(inactive)")
 
 
+def test_what_would_come_of_it_is_told_while_painting_and_a_pause_is_asked_about(visit: Visit) -> None:
+    story = Story(at=f"{clock.now():%Y-%m-%d %H:%M}", timezone="UTC")
+    campaign = story.campaign()
+    page = opened(visit, campaign, operator(campaign))
+    told = page.locator("[data-foreseen]")
+    another_day = (clock.now().weekday() + 3) % 7
+
+    page.locator(".week-one summary").click()
+    page.locator("[data-day-choice]").select_option(str(another_day))
+    page.locator("[data-alone]").check()
+    page.locator("[data-day-preset=business]").click()
+    told.filter(has_text="would pause now (outside schedule) and run again").wait_for()
+    page.locator("button[name=_save]").click()
+    page.locator(".week-ask").wait_for()
+    asked = page.locator(".week-ask p").inner_text()
+    page.locator(".week-ask button", has_text="No, go on editing").click()
+    unsaved = Campaign.objects.get(pk=campaign.pk).status
+    page.locator("[data-preset=clear]").click()
+    told.filter(has_text="not run again without a person").wait_for()
+    page.locator("[data-undo]").click()
+    page.locator("button[name=_save]").click()
+    with page.expect_navigation():
+        page.locator(".week-ask button", has_text="Yes, save it").click()
+
+    assert asked.startswith("Saved like this, the campaign would pause now (outside schedule) and run again")
+    assert (unsaved, Campaign.objects.get(pk=campaign.pk).status) == ("ACTIVE", "PAUSED")
+    assert [row[-11:] for row in describe(rows_of(campaign)) if "inactive" not in row] == ["09:00–17:00"]
+
+
 def test_what_was_painted_outlives_a_conflict(visit: Visit, campaign: Campaign) -> None:
     page = opened(visit, campaign, operator(campaign))
     services.replace_week(campaign.pk, [window(MON, "10:00", "11:00")], actor="user: bob", now=clock.now())
@@ -322,7 +375,7 @@ def test_what_if_is_answered_on_the_page_also_about_the_painted_week(visit: Visi
     form.locator("button[type=submit]").click()
     answer = page.locator("[data-what-if-answer]").inner_text()
 
-    assert "Week: Mon–Sun 00:00–24:00" in answer
+    assert "Week: around the clock" in answer
     assert "What if: RUNS" in answer.replace("Runs", "RUNS")
     assert describe(rows_of(campaign))[0] == "Monday 09:05–09:50"
 

@@ -443,3 +443,46 @@ def test_the_page_asks_the_database_as_often_whatever_has_happened(
 
     with django_assert_max_num_queries(40):
         ann.opens(PAGE, a.pk)
+
+
+# --- A week that is painted and not saved yet
+
+
+@pytest.mark.parametrize(
+    ("painted", "now", "told"),
+    [
+        ("", "12:00", "would go on running."),
+        ("118800-147600", "12:00", "would go on running."),  # Tuesday 09:00–17:00
+        ("118800-147600", "20:00", "would pause now (outside schedule) and run again Tue 12 May 2026 09:00"),
+        ("-", "12:00", "would pause now (no active schedule) and not run again without a person."),
+    ],
+)
+def test_what_would_come_of_a_painted_week_is_the_decisions_own_answer(
+    story: Story, ann: Person, painted: str, now: str, told: str
+) -> None:
+    a = story.campaign()
+    story.clock(f"2026-05-05 {now}")
+
+    answer = ann.opens("campaigns_campaign_what_if", a.pk, **{"saved-as": painted}).json()
+
+    assert told in answer["text"]
+    assert answer["pauses"] is ("pause now" in told)
+    assert story.runs(a)
+
+
+def test_a_painted_week_may_start_a_campaign_or_leave_it_paused(story: Story, ann: Person) -> None:
+    a = story.campaign(rows=[window(MON, "09:00", "17:00")])
+    b = story.campaign("B")
+    story.pause(b)
+
+    started = ann.opens("campaigns_campaign_what_if", a.pk, **{"saved-as": ""}).json()
+    paused = ann.opens("campaigns_campaign_what_if", b.pk, **{"saved-as": "0-604800"}).json()
+
+    assert started == {"text": "Saved like this, the campaign would run at once.", "pauses": False}
+    assert "stay paused (paused by hand) and not run again without a person" in paused["text"]
+
+
+def test_a_painted_week_that_cannot_be_read_is_no_fault(story: Story, ann: Person) -> None:
+    url = reverse("admin:campaigns_campaign_what_if", args=[story.campaign().pk])
+
+    assert ann.client.get(url, {"saved-as": "9-x"}).status_code == 400

@@ -2,12 +2,14 @@
 // painting means; here are the page, the pointer and the keys.
 
 import {
-    DAY, DAYS, HOUR, QUARTER, WEEK, clockText, copyDay, endText, fromTheDayBefore, inWords, openHours, openParts, paint,
+    DAY, DAYS, HOUR, QUARTER, WEEK, clockText, copyDay, dayPreset, endText, fromTheDayBefore, inWords, openHours, openParts, paint,
     preset, secondOf, spanOf, stateOf, unionOf, weekText,
 } from "./week_rows.js";
 
 const PHONE = window.matchMedia("(max-width: 767px)");
 const UNDO_STEPS = 100;
+const ASK_AFTER_MS = 400; // when a person pauses in painting
+const URL_LIMIT = 3500; // servers refuse longer addresses
 
 // --- The rows of the form --------------------------------------------------------------------------------------------
 
@@ -105,6 +107,51 @@ class Rows {
     }
 }
 
+// --- What would come of it -------------------------------------------------------------------------------------------
+
+/** What would come of saving the week as it is painted: the server's own decision, asked about that week. */
+class Foresight {
+    constructor(section, address) {
+        this.place = section.querySelector("[data-foreseen]");
+        this.address = address;
+    }
+
+    /** Tell about this week soon; about none if it is null. */
+    follow(text) {
+        window.clearTimeout(this.timer);
+        this.about = text;
+        if (text === null) {
+            this.place.textContent = "";
+        } else {
+            this.timer = window.setTimeout(() => this.ask(text), ASK_AFTER_MS);
+        }
+    }
+
+    async ask(text) {
+        const answer = await this.answer(text);
+        if (this.about === text) {
+            this.place.textContent = answer.text;
+        }
+        return answer;
+    }
+
+    async answer(text) {
+        const address = `${this.address}?${new URLSearchParams({ "saved-as": text })}`;
+        if (address.length > URL_LIMIT) {
+            return { text: "The week has too many windows to ask what would come of it.", pauses: false };
+        }
+        try {
+            const response = await fetch(address);
+            if (!response.ok) {
+                throw new Error(response.statusText);
+            }
+            return await response.json();
+        } catch {
+            return { text: "What would come of saving this could not be asked just now.", pauses: false };
+        }
+    }
+}
+
 // --- The grid --------------------------------------------------------------------------------------------------------
 
 class Grid {
@@ -124,7 +171,12 @@ class Grid {
         this.loaded = performance.now();
         this.build();
         this.listen();
-        section.querySelector("[data-not-saved]").hidden = weekText(this.rows) === this.saved;
+        if (this.editable) {
+            this.foresight = new Foresight(section, this.data.asks);
+            this.foresight.follow(this.unsaved());
+            this.askBeforePausing();
+        }
+        section.querySelector("[data-not-saved]").hidden = this.unsaved() === null;
         section.querySelector(".week-painter").hidden = false;
         section.querySelector("[data-quarters]").checked = false; // browsers remember
         window.setInterval(() => this.markNow(), 30_000);
@@ -132,6 +184,12 @@ class Grid {
 
     given() {
         return this.data.rows.map((row) => ({ ...row, id: row, start: secondOf(row.start), end: secondOf(row.end) }));
+    }
+
+    /** The week as it is painted; null if that is the saved one. */
+    unsaved() {
+        const text = weekText(this.rows);
+        return text === this.saved ? null : text;
     }
 
     get slots() {
@@ -262,7 +320,7 @@ class Grid {
         const inactive = rows.filter((row) => !row.active).length;
         const unsound = rows.filter((row) => !spanOf(row)).length;
         const more = [
-            inactive ? `${count(inactive, "row")} kept, not active.` : "",
+            inactive ? `${count(inactive, "window")} switched off, to be found under “Edit as rows”.` : "",
             unsound ? `${count(unsound, "row")} below cannot be read yet.` : "",
         ];
         this.section.querySelector("[data-summary]").textContent = inWords(rows);
@@ -304,7 +362,8 @@ class Grid {
 
     noteChange() {
         this.section.querySelector("[data-undo]").disabled = !this.undo.length;
-        this.section.querySelector("[data-not-saved]").hidden = weekText(this.rows) === this.saved;
+        this.section.querySelector("[data-not-saved]").hidden = this.unsaved() === null;
+        this.foresight.follow(this.unsaved());
         this.form.total.dispatchEvent(new Event("input", { bubbles: true }));
     }
 
@@ -369,8 +428,45 @@ class Grid {
             });
         }
         this.section.querySelector("[data-undo]").addEventListener("click", () => this.back());
+        this.listenToDay();
         this.listenToCopy();
         this.listenToRows();
+    }
+
+    // --- Saving
+
+    /** A week that would pause what runs is saved once the person has said yes to that. */
+    askBeforePausing() {
+        const form = this.section.closest("form");
+        const dialog = this.section.querySelector("dialog");
+        let isAnswered = false;
+        for (const button of dialog.querySelectorAll("button")) {
+            button.addEventListener("click", () => dialog.close(button.value));
+        }
+        form.addEventListener("submit", async (event) => {
+            const text = this.unsaved();
+            if (isAnswered || text === null || event.submitter?.name === "change_confirmed") {
+                return; // that button says yes to all that is on the page
+            }
+            event.preventDefault();
+            event.stopImmediatePropagation();
+            const found = await this.foresight.ask(text);
+            if (found.pauses && !(await this.saysYes(dialog, found.text))) {
+                return;
+            }
+            isAnswered = true;
+            form.requestSubmit(event.submitter);
+            isAnswered = false;
+        });
+    }
+
+    saysYes(dialog, text) {
+        dialog.querySelector("[data-consequence]").textContent = text;
+        dialog.returnValue = "";
+        dialog.showModal();
+        return new Promise((resolve) => {
+            dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+        });
     }
 
     zoom(step) {
@@ -490,7 +586,20 @@ class Grid {
         }
     }
 
-    // --- Copying, and the rows by hand
+    // --- One day, copying, and the rows by hand
+
+    listenToDay() {
+        const day = this.section.querySelector("[data-day-choice]");
+        const alone = this.section.querySelector("[data-alone]");
+        day.append(...DAYS.map((name, number) => element("option", "", { value: number }, name)));
+        for (const button of this.section.querySelectorAll("[data-day-preset]")) {
+            button.addEventListener("click", () => {
+                const rows = dayPreset(this.rows, Number(day.value), button.dataset.dayPreset, alone.checked);
+                const rest = alone.checked ? ", all other days closed" : "";
+                this.change(rows, `${DAYS[day.value]} ${button.textContent.trim().toLowerCase()}${rest}`);
+            });
+        }
+    }
 
     listenToCopy() {
         const from = this.section.querySelector("[data-copy-from]");

@@ -253,6 +253,14 @@ export function copyDay(rows, from, to) {
 const WORKDAYS = [0, 1, 2, 3, 4];
 const EVERY_DAY = [...WORKDAYS, 5, 6];
 
+/** One day as the preset has it, by the clock; the other days shut, if it is `alone`. */
+export function dayPreset(rows, day, name, alone) {
+    const [from, to] = { all: [0, DAY], business: [9 * HOUR, 17 * HOUR], closed: [0, 0] }[name];
+    const days = alone ? EVERY_DAY : [day];
+    const shutRows = paint(rows, days.map((one) => [one * DAY, (one + 1) * DAY]), false);
+    return to ? paint(shutRows, [[day * DAY + from, day * DAY + to]], true) : shutRows;
+}
+
 /** All active windows as the preset has them; “weekends” only shuts Saturday and Sunday. */
 export function preset(rows, name) {
     if (name === "weekends") {
