@@ -18,7 +18,7 @@ from brands.services import check_version
 from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import actor_of
-from budget_system.admin.budget_guard import guarded, left_text, moved_lines, warn_of_daily_above_monthly
+from budget_system.admin.budget_guard import guarded, left_text, moved_lines, rehearsed, warn_of_daily_above_monthly
 from budget_system.admin.campaign_page import who
 from budget_system.admin.forms import AmountField, OptionalReasonForm, ReasonForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
@@ -29,7 +29,6 @@ from campaigns.models import Campaign, CampaignStatus
 from enforcement import services
 from enforcement.evaluation import Evaluation
 from enforcement.explain import local_text
-from enforcement.preview import preview
 from spending.figures import spent
 from spending.models import PeriodKind
 
@@ -300,7 +299,7 @@ def _resets_expected(brand: Brand, actor: str, now: datetime) -> Iterator[object
 def _expected(brand: Brand, act: Callable[[], object], now: datetime) -> Iterator[object]:
     """Which campaigns this would pause or start. It is found out when the page is shown, not when it is sent."""
     try:
-        yield from moved_lines(preview(brand, act, now))
+        yield from moved_lines(rehearsed(brand, act, now), now)
     except Refused as refusal:
         yield f"What it would do cannot be said at this moment: {refusal.message}"
 

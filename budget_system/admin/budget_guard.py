@@ -1,4 +1,4 @@
-"""Large changes of budgets are shown before they are made: what would pause or start, what remains, and a tick.
+"""Large changes of budgets are shown before they are made: what would pause or start, what remains, and a question.
 So is another time zone, if campaigns would pause or start by it.
 
 The call that changes something is first made in a rehearsal, which is undone, and then again for real. What is large is
@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
@@ -20,9 +22,10 @@ from django.utils.safestring import SafeString
 from brands.models import Brand
 from budget_system.admin import show
 from budget_system.admin.ui import Textarea
+from budget_system.admin.what_if import week_in_words
 from budget_system.errors import Refused
-from campaigns.models import Campaign
-from enforcement.explain import local_text
+from campaigns.models import Campaign, CampaignStatus
+from enforcement.explain import Prospect, local_text, prospects
 from enforcement.preview import Moved, Preview, preview, why_large
 from spending.figures import Use
 
@@ -31,6 +34,7 @@ T = TypeVar("T")
 SHOWN = 10
 SEEN = "change_seen"
 ZONE = "timezone"
+WEEK = "week"
 WHY = "change_reason"
 
 
@@ -41,11 +45,8 @@ class ConfirmForm(forms.Form):
     change_reason = forms.CharField(
         label="Why", widget=Textarea(attrs={"rows": 2}), max_length=1000, help_text="Kept with the record."
     )
-    change_confirmed = forms.BooleanField(
-        label="Yes, change it",
-        widget=forms.CheckboxInput(attrs={"autofocus": True}),
-        error_messages={"required": "Tick this to make the change."},
-    )
+    change_confirmed = forms.BooleanField(error_messages={"required": "Tick this to make the change."})
+    """The button that says yes."""
 
 
 class Unconfirmed(Refused):
@@ -85,20 +86,23 @@ def guarded(
     moved = {name: changes[name] for name in (*budgets, ZONE) if name in changes}
     if not moved:
         return call(reason or "")
-    expected = preview(thing, lambda: call(reason or ""), now)
+    found = rehearsed(thing, lambda: call(reason or ""), now)
+    expected = found.preview
     large = any(_why_large(thing, name, after) for name, after in moved.items())
     if not large and not expected.moves:
         return call(reason or "")
-    confirm = _confirmed(form, expected.fingerprint(changes), asks_why=reason is None)
+    week = _week(expected.thing)
+    also = {WEEK: week} if week != _week(thing) else {}
+    confirm = _confirmed(form, expected.fingerprint({**changes, **also}), asks_why=reason is None)
     if confirm.is_valid():
         return call(confirm.cleaned_data.get(WHY, reason or ""))
     seen_before = bool(form.data.get(SEEN)) and not confirm.is_bound
     message = (
         "Nothing is saved yet: what the change would do is another thing now than what was shown."
         if seen_before
-        else f"Nothing is saved yet: {_why_asked(large=large)}. See what it would do, and confirm it."
+        else f"Nothing is saved yet: {_why_asked(large=large)}."
     )
-    raise Unconfirmed(message, confirm, consequences(thing, moved, expected, now))
+    raise Unconfirmed(message, confirm, consequences(thing, {**moved, **also}, found, now))
 
 
 def _confirmed(form: forms.Form, seen: str, *, asks_why: bool) -> ConfirmForm:
@@ -118,8 +122,35 @@ def _why_asked(*, large: bool) -> str:
     return "this is a large change" if large else "campaigns would pause or start by this change"
 
 
+class Rehearsed(NamedTuple):
+    """A preview, and what is to be expected of the first campaigns that would pause."""
+
+    preview: Preview
+    again: Mapping[UUID, Prospect]
+
+
+def rehearsed(thing: Brand | Campaign, act: Callable[[], object], now: datetime) -> Rehearsed:
+    """What this act would do, and when what it pauses would run again. Raises what it raises, or Busy."""
+    whole = isinstance(thing, Brand)
+    looked_at = Campaign.objects.filter(brand=thing.pk) if whole else Campaign.objects.filter(pk=thing.pk)
+    again: dict[UUID, Prospect] = {}
+
+    def acted() -> None:
+        ran = set(looked_at.filter(status=CampaignStatus.ACTIVE).values_list("pk", flat=True))
+        act()
+        paused = looked_at.filter(status=CampaignStatus.PAUSED).order_by("name", "pk").values_list("pk", flat=True)
+        first = [pk for pk in paused if pk in ran][:SHOWN]
+        again.update(prospects(list(Campaign.objects.filter(pk__in=first).select_related("brand")), now))
+
+    return Rehearsed(preview(thing, acted, now), again)
+
+
+def _week(thing: Brand | Campaign) -> str:
+    return thing.week if isinstance(thing, Campaign) else ""
+
+
 def _why_large(thing: Brand | Campaign, name: str, after: object) -> str:
-    return "" if name == ZONE else why_large(getattr(thing, name), _amount(after))
+    return "" if name in (ZONE, WEEK) else why_large(getattr(thing, name), _amount(after))
 
 
 def _amount(value: object) -> Decimal | None:
@@ -143,7 +174,7 @@ def warn_of_daily_above_monthly(model_admin: Any, request: HttpRequest, thing: B
 
 
 def consequences(
-    thing: Brand | Campaign, changes: Mapping[str, object], expected: Preview, now: datetime
+    thing: Brand | Campaign, changes: Mapping[str, object], found: Rehearsed, now: datetime
 ) -> Consequences:
     brand = thing if isinstance(thing, Brand) else thing.brand
     return Consequences(
@@ -155,43 +186,51 @@ def consequences(
             )
             for name, after in changes.items()
         ],
-        campaigns=moved_lines(expected),
-        remains=remains(expected),
+        campaigns=moved_lines(found, now),
+        remains=remains(found.preview),
         as_of=local_text(brand.zone, now, now),
     )
 
 
 def _shown(name: str, value: object, brand: Brand) -> str:
+    if name == WEEK:
+        return week_in_words(str(value))
     return str(value) if name == ZONE else show.limit(_amount(value), brand.currency)
 
 
-def moved_lines(expected: Preview) -> list[object]:
-    """Which campaigns would pause and which would start; one line that says so if none would."""
-    lines = [
-        *_lines(expected.pauses, "would pause", "would pause"),
-        *_lines(expected.starts, "would start", "would start"),
-    ]
+def moved_lines(found: Rehearsed, now: datetime) -> list[object]:
+    """Which campaigns would pause, and until when, and which would start; one line that says so if none would."""
+    expected = found.preview
+    zone = expected.thing.zone if isinstance(expected.thing, Brand) else expected.thing.brand.zone
+    told = {pk: run_again_text(prospect.runs_next_at, zone, now) for pk, prospect in found.again.items()}
+    lines = [*_lines(expected.pauses, "would pause", told), *_lines(expected.starts, "would start", {})]
     return lines or [f"No campaign would pause or start: {expected.run} of {expected.of} run."]
 
 
-def _lines(moved: Sequence[Moved], one: str, several: str) -> list[object]:
+def run_again_text(at: datetime | None, zone: ZoneInfo, now: datetime) -> str:
+    """“would run again Wed 00:00 Europe/Berlin”."""
+    return "would not run again without a person" if at is None else f"would run again {local_text(zone, at, now)}"
+
+
+def _lines(moved: Sequence[Moved], what: str, told: Mapping[UUID, str]) -> list[object]:
     if not moved:
         return []
-    head = f"{len(moved)} campaign{'' if len(moved) == 1 else 's'} {one if len(moved) == 1 else several}:"
-    return [head, names(moved)]
+    return [f"{len(moved)} campaign{'' if len(moved) == 1 else 's'} {what}:", names(moved, told)]
 
 
-def names(moved: Sequence[Moved]) -> SafeString:
-    """Links to the first of them, with what would hold them."""
-    rows: list[object] = [_name(one) for one in moved[:SHOWN]]
+def names(moved: Sequence[Moved], told: Mapping[UUID, str]) -> SafeString:
+    """Links to the first of them, with what would hold them, and until when."""
+    rows: list[object] = [_name(one, told.get(one.campaign_id)) for one in moved[:SHOWN]]
     if len(moved) > SHOWN:
         rows.append(f"and {len(moved) - SHOWN} more")
     return show.lines(rows)
 
 
-def _name(one: Moved) -> object:
+def _name(one: Moved, told: str | None) -> object:
     link = show.link(reverse("admin:campaigns_campaign_change", args=[one.campaign_id]), one.name)
-    return format_html("{} – {}", link, show.hold_words(one.holds).lower()) if one.holds else link
+    if not one.holds:
+        return link
+    return format_html("{} – {}{}", link, show.hold_words(one.holds).lower(), f"; {told}" if told else "")
 
 
 def remains(expected: Preview) -> list[tuple[str, object]]:
