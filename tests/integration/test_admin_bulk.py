@@ -80,6 +80,50 @@ def test_pausing_and_stopping_several_changes_only_those_chosen(story: Story, an
     assert AuditEntry.objects.get(action="emergency stop").reason == "Fraud"
 
 
+def test_a_pause_of_several_says_before_what_would_come_of_it_and_after_until_when_each_is_held(
+    story: Story, ann: Person
+) -> None:
+    a, b = story.campaign("A"), story.campaign("B", daily_budget="10", lifetime_budget="20")
+    tokyo = Story(name="Far", timezone="Asia/Tokyo").campaign("C")
+    story.spend(b, "20")
+
+    asked = text_of(select(ann.client, "pause_selected", [a, b, tokyo]))
+    page = text_of(act(ann, "pause_selected", [a, b, tokyo], until="moment", moment="2026-05-07T08:30"))
+
+    assert "Running now, and paused at once: 2 of 3." in asked
+    assert "Until the end of the day: 2 of 3 run again by themselves later; not without a person, for other" in asked
+    assert "A Acme done paused until Thu 08:30 Europe/Berlin" in page
+    assert "C Far done paused until Thu 08:30 Asia/Tokyo" in page
+    assert "B Acme done paused until Thu 08:30 Europe/Berlin; also held by: Lifetime budget used up" in page
+
+
+def test_a_moment_that_a_brands_clock_skips_or_that_is_past_is_refused_for_that_brand(
+    story: Story, ann: Person
+) -> None:
+    a = story.campaign("A")
+    story.clock("2026-03-01 12:00")
+
+    skipped = text_of(act(ann, "pause_selected", [a], until="moment", moment="2026-03-29T02:30"))
+    past = text_of(act(ann, "pause_selected", [a], until="moment", moment="2026-02-01T12:00"))
+    none = text_of(act(ann, "pause_selected", [a], until="moment", moment=""))
+
+    assert "A Acme refused" in skipped
+    assert "A Acme refused" in past
+    assert "Say which moment, or choose another end." in none
+    assert story.runs(a)
+
+
+def test_an_activation_of_several_says_before_how_many_would_run(story: Story, ann: Person) -> None:
+    a, b = story.campaigns("AB")
+    story.pause(a)
+    story.pause(b)
+    services.emergency_stop(b.pk, reason="x", actor=TESTER, now=story.now)
+
+    asked = text_of(select(ann.client, "activate_selected", [a, b]))
+
+    assert "Run afterwards: 1 of 2. What holds the others: Emergency stop." in asked
+
+
 def test_clearing_stops_tells_who_runs_and_whose_brand_is_stopped(story: Story, ann: Person) -> None:
     a, b = story.campaigns("AB")
     services.emergency_stop(a.pk, reason="x", actor=TESTER, now=story.now)
@@ -147,7 +191,7 @@ def test_a_result_says_as_of_when_it_is_and_in_words_when_it_is_kept_no_more(sto
         act(ann, "pause_selected", [a], until="none")
     gone = ann.client.get(told.request["PATH_INFO"])
 
-    assert "Done as of 2026-05-05 10:00:00 UTC." in again
+    assert "Done as of Tue 5 May 2026 10:00:00 UTC." in again
     assert "A Acme done" in again
     assert gone.status_code == 404
     assert "What became of that selection is no longer kept here" in text_of(gone)
@@ -161,7 +205,10 @@ def test_what_became_of_them_can_be_downloaded(story: Story, ann: Person) -> Non
     file: Any = ann.client.get(f"{told.request['PATH_INFO']}?download=csv")
 
     rows = list(csv.reader(io.StringIO(b"".join(file.streaming_content).decode("utf-8-sig"))))
-    assert rows == [["name", "brand", "what became of it", "why"], ["'=A", "Acme", "done", ""]]
+    assert rows == [
+        ["name", "brand", "what became of it", "why"],
+        ["'=A", "Acme", "done", "paused until a person changes it"],
+    ]
 
 
 def test_too_many_at_once_are_refused_as_a_whole(story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
