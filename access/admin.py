@@ -48,7 +48,7 @@ class MembershipForm(UseCaseForm):
 @admin.register(Membership)
 class MembershipAdmin(UseCaseAdmin[Membership]):
     form = MembershipForm
-    list_display = ("person", "brand_name", "since", "created_by")
+    list_display = ("person", "brand_name", "since", "by")
     list_display_links = ("person",)
     list_select_related = ("user", "brand")
     list_filter = (("user", AutocompleteSelectFilter), ("brand", AutocompleteSelectFilter))
@@ -89,6 +89,10 @@ class MembershipAdmin(UseCaseAdmin[Membership]):
     @admin.display(description="brand")
     def brand_name(self, membership: Membership) -> SafeString:
         return show.link_to(membership.brand, "brands_brand", membership.brand_id)
+
+    @admin.display(description="added by")
+    def by(self, membership: Membership) -> str:
+        return show.who(membership.created_by)
 
     @admin.display(description="since")
     def since(self, membership: Membership) -> str:
@@ -256,7 +260,7 @@ class ApiTokenAdmin(ActionsAdmin):
     @admin.display(description="state")
     def state(self, token: ApiToken) -> SafeString:
         if token.revoked_at is not None:
-            return show.badge("Revoked", show.BAD, f"by {token.revoked_by}")
+            return show.badge("Revoked", show.BAD, f"by {show.who(token.revoked_by)}")
         if not token.user.is_active:
             return show.badge("Person off", show.BAD, "The login of the person it acts for is switched off.")
         if not tokens.is_usable(token, noted(token, "now")):
@@ -265,11 +269,13 @@ class ApiTokenAdmin(ActionsAdmin):
 
     @admin.display(description="issued")
     def created(self, token: ApiToken) -> str:
-        return f"{_minute(token.created_at)} by {token.created_by}"
+        return f"{_minute(token.created_at)} by {show.who(token.created_by)}"
 
     @admin.display(description="revoked")
-    def revoked(self, token: ApiToken) -> str:
-        return "–" if token.revoked_at is None else f"{_minute(token.revoked_at)} by {token.revoked_by}"
+    def revoked(self, token: ApiToken) -> object:
+        if token.revoked_at is None:
+            return show.nothing()
+        return f"{_minute(token.revoked_at)} by {show.who(token.revoked_by)}"
 
     # --- Adding and changing ------------------------------------------------------------------------------------------
 

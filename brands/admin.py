@@ -294,8 +294,8 @@ class AuditTypeFilter(FixedFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RecordAdmin[AuditEntry]):
-    list_display = ("when", "actor", "action", "thing", "what", "reason")
-    essentials = ("when", "actor", "action", "thing")
+    list_display = ("when", "by", "action", "thing", "what", "reason")
+    essentials = list_display
     list_display_links = ("when",)
     list_select_related = ("brand",)
     list_filter = (
@@ -306,11 +306,15 @@ class AuditEntryAdmin(RecordAdmin[AuditEntry]):
     ordering = ("-id",)
     list_fullwidth = True
     empty_text = "Every change of an input is written down here: add a brand to see the first entry."
-    fieldsets = ((None, {"fields": ("when", "actor", "action", "thing", "brand_link", "what", "reason")}),)
+    fieldsets = ((None, {"fields": ("when", "by", "action", "thing", "brand_link", "what", "reason")}),)
 
     @admin.display(description="when")
     def when(self, entry: AuditEntry) -> str:
         return show.moment(entry.at, entry.brand.zone) if entry.brand else show.utc(entry.at)
+
+    @admin.display(description="who")
+    def by(self, entry: AuditEntry) -> str:
+        return show.who(entry.actor)
 
     @admin.display(description="thing")
     def thing(self, entry: AuditEntry) -> SafeString:
@@ -322,7 +326,8 @@ class AuditEntryAdmin(RecordAdmin[AuditEntry]):
 
     @admin.display(description="change")
     def what(self, entry: AuditEntry) -> SafeString:
-        return show.change_lines(entry.before, entry.after, entry.brand.zone if entry.brand else None)
+        zone = entry.brand.zone if entry.brand else None
+        return show.stacked(show.change_lines(entry.before, entry.after, zone))
 
 
 _PAGES = {
@@ -338,4 +343,4 @@ _PAGES = {
 def _thing(object_type: str, object_id: UUID, label: str) -> SafeString:
     page = _PAGES.get(object_type)
     shown = show.link_to(label, page, object_id) if page else format_html("{}", label)
-    return format_html("{} {}", object_type, shown)
+    return show.stacked(format_html("{} {}", object_type, shown))

@@ -112,7 +112,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name_plural = "audit entries"
+        verbose_name_plural = "audit"
         indexes = [models.Index(fields=["object_id", "id"], name="audit_by_object")]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """Names and notes that people type, made safe to store and compare."""
 
 import unicodedata
+from datetime import date
 
 
 class InvalidText(ValueError):
@@ -40,3 +41,8 @@ def _within(text: str, what: str, limit: int) -> str:
     if len(text) > limit:
         raise InvalidText(f"The {what} is {len(text)} characters long; the limit is {limit}.")
     return text
+
+
+def day_text(on: date) -> str:
+    """“Sat 21 Nov 2026”: how days are written wherever a person reads them."""
+    return f"{on:%a} {on.day} {on:%b %Y}"

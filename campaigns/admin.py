@@ -250,7 +250,7 @@ class OverrideStateFilter(DropdownFilter):
 
 @admin.register(Override)
 class OverrideAdmin(RecordAdmin[Override]):
-    list_display = ("name", "brand_name", "lifted", "state", "ends", "extra", "reason", "created_by")
+    list_display = ("name", "brand_name", "lifted", "state", "ends", "extra", "reason", "by")
     essentials = ("name", "lifted", "state", "reason")
     list_display_links = ("lifted",)
     list_select_related = ("campaign__brand",)
@@ -264,7 +264,7 @@ class OverrideAdmin(RecordAdmin[Override]):
     fieldsets = (
         (
             None,
-            {"fields": ("name", "lifted", "state", "starts", "ends", "extra", "reason", "created_by", "cleared")},
+            {"fields": ("name", "lifted", "state", "starts", "ends", "extra", "reason", "by", "cleared")},
         ),
     )
 
@@ -294,6 +294,10 @@ class OverrideAdmin(RecordAdmin[Override]):
     @admin.display(description="brand")
     def brand_name(self, override: Override) -> SafeString:
         return show.link_to(override.campaign.brand, "brands_brand", override.campaign.brand_id)
+
+    @admin.display(description="by")
+    def by(self, override: Override) -> str:
+        return show.who(override.created_by)
 
     @admin.display(description="lifts")
     def lifted(self, override: Override) -> str:
@@ -327,10 +331,10 @@ class OverrideAdmin(RecordAdmin[Override]):
         return show.use_bar(noted(override), override.extra_budget, currency)
 
     @admin.display(description="cleared")
-    def cleared(self, override: Override) -> str:
+    def cleared(self, override: Override) -> object:
         if override.cleared_at is None:
-            return "–"
-        return f"{show.moment(override.cleared_at, override.campaign.brand.zone)} by {override.cleared_by}"
+            return show.nothing()
+        return f"{show.moment(override.cleared_at, override.campaign.brand.zone)} by {show.who(override.cleared_by)}"
 
 
 # --- State changes ---------------------------------------------------------------------------------------------------
@@ -352,8 +356,8 @@ class ToStatusFilter(FixedFilter):
 
 @admin.register(StateChange)
 class StateChangeAdmin(RecordAdmin[StateChange]):
-    list_display = ("when", "name", "brand_name", "change", "why", "cause", "actor")
-    essentials = ("when", "name", "change", "why")
+    list_display = ("when", "name", "brand_name", "change", "why", "cause", "by")
+    essentials = ("when", "name", "brand_name", "change", "why")
     list_display_links = ("when",)
     list_select_related = ("campaign", "brand")
     list_filter = (("brand", AutocompleteSelectFilter), ToStatusFilter, CauseFilter, ("at", DaysFilter))
@@ -363,9 +367,7 @@ class StateChangeAdmin(RecordAdmin[StateChange]):
     ordering = ("-id",)
     list_fullwidth = True
     empty_text = "Whenever a campaign stops, starts, or is held for other reasons, it is written down here."
-    fieldsets = (
-        (None, {"fields": ("when", "name", "brand_name", "change", "before", "why", "cause", "actor", "basis")}),
-    )
+    fieldsets = ((None, {"fields": ("when", "name", "brand_name", "change", "before", "why", "cause", "by", "basis")}),)
 
     @admin.display(description="when")
     def when(self, change: StateChange) -> str:
@@ -379,13 +381,23 @@ class StateChangeAdmin(RecordAdmin[StateChange]):
     def brand_name(self, change: StateChange) -> SafeString:
         return show.link_to(change.brand, "brands_brand", change.brand_id)
 
+    @admin.display(description="by")
+    def by(self, change: StateChange) -> str:
+        return show.who(change.actor)
+
     @admin.display(description="from → to")
     def change(self, change: StateChange) -> SafeString:
+        status = change.get_to_status_display()
+        if change.from_status == change.to_status:
+            before = show.hold_words(change.from_holds) or "nothing"
+            after = show.hold_words(change.to_holds) or "nothing"
+            told = f"reason changed from “{before}” to “{after}”"
+            return show.stacked(show.badge(f"Still {status}"), show.small(told))
         tone = show.GOOD if change.to_status == "ACTIVE" else show.WARN
         return format_html(
             '<span class="whitespace-nowrap">{} → {}</span>',
             change.get_from_status_display(),
-            show.badge(change.get_to_status_display(), tone),
+            show.badge(status, tone),
         )
 
     @admin.display(description="reasons before")
@@ -404,8 +416,8 @@ class StateChangeAdmin(RecordAdmin[StateChange]):
                 (
                     Hold(figure["hold"]).label,
                     figure["scope"],
-                    figure.get("used") or "–",
-                    figure.get("budget") or "–",
+                    figure.get("used") or show.nothing(),
+                    figure.get("budget") or show.nothing(),
                     _until(figure.get("until"), change),
                 )
                 for figure in change.figures

@@ -1,6 +1,5 @@
 """What runs: campaigns with their inputs and outputs, overrides, and the record of every change of state."""
 
-from datetime import UTC
 from typing import Any
 
 from django.db import models
@@ -10,6 +9,7 @@ from django.db.models.functions import Concat
 from brands.models import Brand, Stoppable
 from budget_system.fields import MoneyField
 from budget_system.ids import new_id
+from budget_system.text import day_text
 from campaigns import holds
 from campaigns.holds import Hold
 
@@ -230,4 +230,7 @@ class StateChange(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {self.campaign}: {self.from_status} → {self.to_status}"
+        zone = self.brand.zone
+        local = self.at.astimezone(zone)
+        moved = "still paused" if self.from_status == self.to_status else CampaignStatus(self.to_status).label.lower()
+        return f"{self.campaign}, {day_text(local)} {local:%H:%M} {zone.key}: {moved}"

@@ -66,9 +66,9 @@ class RunAdmin(RecordAdmin[Run]):
         return show.utc(run.started_at)
 
     @admin.display(description="took")
-    def took(self, run: Run) -> str:
+    def took(self, run: Run) -> object:
         if run.finished_at is None:
-            return "–"
+            return show.nothing()
         return f"{(run.finished_at - run.started_at).total_seconds():.2f} s"
 
     @admin.display(description="outcome")
@@ -82,5 +82,6 @@ class RunAdmin(RecordAdmin[Run]):
         return show.badge("Under way", show.INFO)
 
     @admin.display(description="counted")
-    def counted(self, run: Run) -> str:
-        return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in run.counts.items()) or "–"
+    def counted(self, run: Run) -> object:
+        counts = (f"{name.replace('_', ' ')} {count}" for name, count in run.counts.items())
+        return ", ".join(counts) or show.nothing()

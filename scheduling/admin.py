@@ -74,7 +74,7 @@ class ScheduleAdmin(UseCaseAdmin[Schedule]):
 
     @admin.display(description="window", ordering="start_time")
     def window_text(self, schedule: Schedule) -> str:
-        return str(schedule).removeprefix(f"{schedule.get_day_of_week_display()} ")
+        return schedule.hours
 
     @admin.display(description="time zone")
     def zone_name(self, schedule: Schedule) -> str:

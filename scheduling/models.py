@@ -22,6 +22,16 @@ class Weekday(models.IntegerChoices):
     SUNDAY = 6, "Sunday"
 
 
+def hours_text(start: str, end: str) -> str:
+    """A window within a day as people read it: “all day”, “22:00–24:00”."""
+    if end in _ENDS_OF_DAY:
+        end = "24:00"
+    return "all day" if (start, end) == ("00:00", "24:00") else f"{start}–{end}"
+
+
+_ENDS_OF_DAY = frozenset(("00:00", "23:59", "23:59:59"))
+
+
 class Schedule(models.Model):
     """A window [start, end) on a weekday in the brand's time zone. No rows at all: around the clock."""
 
@@ -40,6 +50,7 @@ class Schedule(models.Model):
     class Meta:
         ordering = ["campaign", "day_of_week", "start_time"]
         verbose_name = "schedule window"
+        verbose_name_plural = "schedules"
         constraints = [
             models.CheckConstraint(condition=Q(day_of_week__lte=6), name="schedule_weekday_exists"),
             models.CheckConstraint(
@@ -50,9 +61,13 @@ class Schedule(models.Model):
         ]
 
     def __str__(self) -> str:
-        next_day = " next day" if self.ends_next_day else ""
+        return f"{self.get_day_of_week_display()} {self.hours}"
+
+    @property
+    def hours(self) -> str:
+        """“all day”, “22:00–24:00”, “22:00–06:00 next day”."""
         start, end = (moment.isoformat("seconds" if moment.second else "minutes") for moment in self.window[1:3])
-        return f"{self.get_day_of_week_display()} {start}–{end}{next_day}"
+        return f"{start}–{end} next day" if self.ends_next_day else hours_text(start, end)
 
     @property
     def window(self) -> Window:

@@ -7,6 +7,7 @@ from brands.models import Brand
 from budget_system import money, origin
 from budget_system.fields import CountField, MoneyField
 from budget_system.ids import new_id
+from budget_system.text import day_text
 from campaigns.models import Campaign
 
 CHANNEL_LENGTH = 40
@@ -81,7 +82,7 @@ class SpendImport(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.file_name} ({self.created_at:%Y-%m-%d %H:%M} UTC)"
+        return f"{self.file_name} ({day_text(self.created_at)} {self.created_at:%H:%M} UTC)"
 
 
 class ImportFile(models.Model):
@@ -159,7 +160,8 @@ class Spend(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{money.display_text(self.amount, self.brand.currency)} {self.brand.currency} on {self.spend_date}"
+        currency = self.brand.currency
+        return f"{money.display_text(self.amount, currency)} {currency} on {day_text(self.spend_date)}"
 
 
 class SpendRevision(models.Model):
@@ -183,10 +185,11 @@ class SpendRevision(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "correction"
         constraints = [models.UniqueConstraint(fields=["spend", "version"], name="spend_revision_once")]
 
     def __str__(self) -> str:
-        return f"Version {self.version}: {self.amount} on {self.spend_date}"
+        return f"Version {self.version}: {self.amount} on {day_text(self.spend_date)}"
 
 
 class PeriodKind(models.TextChoices):
@@ -228,6 +231,7 @@ class BudgetPeriod(models.Model):
 
     class Meta:
         ordering = ["-starts_on", "kind"]
+        indexes = [models.Index(fields=["starts_on", "id"], name="budget_period_by_start")]  # for the list
         constraints = [
             models.UniqueConstraint(fields=["scope_id", "kind", "starts_on"], name="budget_period_once"),
             models.CheckConstraint(condition=Q(reserved__gte=0), name="budget_period_reserved_not_negative"),
@@ -340,7 +344,7 @@ class DayMetrics(models.Model):
     class Meta:
         ordering = ["campaign", "day", "source"]
         verbose_name = "day's metrics"
-        verbose_name_plural = "metrics by day"
+        verbose_name_plural = "metrics"
         constraints = [
             models.UniqueConstraint(fields=["campaign", "day", "source"], name="day_metrics_once"),
             models.CheckConstraint(

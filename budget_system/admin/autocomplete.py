@@ -10,7 +10,8 @@ from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 
-from budget_system.admin.show import campaign_label
+from budget_system import clock
+from budget_system.admin.show import campaign_label, today_text
 from campaigns.models import Campaign
 
 
@@ -23,7 +24,11 @@ class ChoicesView(AutocompleteJsonView):
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
         result = super().serialize_result(obj, to_field_name)
-        return {**result, "text": campaign_label(obj)} if isinstance(obj, Campaign) else result
+        if not isinstance(obj, Campaign):
+            return result
+        # What a form says of an amount and a day once it is known whose they are.
+        whose = {"currency": obj.brand.currency, "today": today_text(obj.brand, clock.now())}
+        return {**result, "text": campaign_label(obj), **whose}
 
 
 def _choices(request: HttpRequest) -> HttpResponseBase:

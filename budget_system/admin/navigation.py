@@ -56,7 +56,7 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
             "title": "Pacing",
             "items": [
                 _pacing("Paced campaigns", "speed", "pacedcampaign"),
-                _pacing("Alerts", "notifications", "pacealert"),
+                _pacing("Pace alerts", "notifications", "pacealert"),
                 _pacing("Breakers", "power_off", "channelbudget"),
                 _pacing("Money moved", "swap_horiz", "reallocation"),
             ],

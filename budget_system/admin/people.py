@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from access.models import Membership
 from access.roles import Role
@@ -168,8 +170,8 @@ class UserAdmin(_UserBases):
             note(user, user.pk in see_all)
 
     @admin.display(description="name")
-    def name(self, user: User) -> str:
-        return user.get_full_name() or "–"
+    def name(self, user: User) -> object:
+        return user.get_full_name() or show.nothing()
 
     @admin.display(description="role")
     def roles(self, user: User) -> SafeString | str:
@@ -209,6 +211,40 @@ class GroupAdmin(_GroupBases):
     list_display = ("name", "kind")
     show_full_result_count = False
 
+    def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        """In words, unless it can be changed."""
+        changes = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        return ((None, {"fields": ("name", "permissions") if changes else ("name", "kind", "may")}),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        return ("kind", "may")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"title": "Roles", **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        title = "Role" if object_id else "Add a role"
+        return super().changeform_view(request, object_id, form_url, {"title": title, **(extra_context or {})})
+
+    @admin.display(description="may")
+    def may(self, group: Group) -> SafeString:
+        """Its permissions by what they are about."""
+        areas: dict[str, list[str]] = {}
+        for permission in group.permissions.select_related("content_type").order_by("content_type", "codename"):
+            model: Any = permission.content_type.model_class()
+            if model is None:
+                continue  # of something that is no more
+            area = "roles" if model is Group else str(model._meta.verbose_name_plural)
+            areas.setdefault(capfirst(area), []).append(_in_words(permission, model))
+        rows = [(area, ", ".join(sorted(verbs, key=_usual_order))) for area, verbs in sorted(areas.items())]
+        return show.table(["Area", "May"], rows, "Nothing.")
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
 
@@ -223,13 +259,44 @@ class GroupAdmin(_GroupBases):
         return show.badge("Role of the system", show.INFO) if _is_role(group) else show.badge("Your own")
 
 
+_VERBS = {"view": "see", "add": "add", "change": "change", "delete": "remove"}
+_USUAL = list(_VERBS.values())
+
+
+def _in_words(permission: Permission, model: Any) -> str:
+    """“see”, “pause a campaign”."""
+    verb = permission.codename.removesuffix(f"_{model._meta.model_name}")
+    own = permission.name.removeprefix("Can ")
+    return _VERBS.get(verb, own[:1].lower() + own[1:])
+
+
+def _usual_order(verb: str) -> tuple[int, str]:
+    return (_USUAL.index(verb) if verb in _USUAL else len(_USUAL), verb)
+
+
 def _is_role(group: Group | None) -> bool:
     return group is not None and group.name in set(Role)
 
 
 if not TYPE_CHECKING:
+    from django.contrib.auth.forms import ReadOnlyPasswordHashWidget
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-    UserAdmin.form = UserChangeForm
+    class PasswordInWords(ReadOnlyPasswordHashWidget):
+        """Whether there is one; how it is scrambled says nothing to a person."""
+
+        def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+            context = super().get_context(name, value, attrs)
+            usable = bool(value) and not value.startswith(UNUSABLE_PASSWORD_PREFIX)
+            told = "A password is set. Nobody can read it; it can only be replaced." if usable else "No password set."
+            return {**context, "summary": [{"label": told}]}
+
+    class PersonForm(UserChangeForm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            if "password" in self.fields:
+                self.fields["password"].widget = PasswordInWords()
+
+    UserAdmin.form = PersonForm
     UserAdmin.add_form = UserCreationForm
     UserAdmin.change_password_form = AdminPasswordChangeForm

@@ -13,10 +13,13 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from brands.models import Brand
 from budget_system import money
+from budget_system.text import day_text as day_text
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus
 from enforcement.explain import Prospect, local_text, short
+from scheduling.models import hours_text
 
 GOOD, WARN, BAD, INFO, PLAIN = "good", "warn", "bad", "info", "plain"
 _TONES = {
@@ -42,7 +45,8 @@ def badge(text: object, tone: str = PLAIN, title: str = "") -> SafeString:
 
 
 def nothing(text: str = "–") -> SafeString:
-    return format_html('<span class="text-base-500 dark:text-base-400">{}</span>', text)
+    """What is not there, quieter than the rest and yet dark enough to be read."""
+    return format_html('<span class="text-base-600 dark:text-base-400">{}</span>', text)
 
 
 def link(url: str, text: object) -> SafeString:
@@ -142,7 +146,16 @@ def stacked(*parts: object) -> SafeString:
 
 
 def day(on: date) -> SafeString:
-    return format_html('<span class="whitespace-nowrap">{}</span>', on.isoformat())
+    return format_html('<span class="whitespace-nowrap">{}</span>', day_text(on))
+
+
+def days_text(first: date, last: date) -> str:
+    return day_text(first) if first == last else f"{day_text(first)} to {day_text(last)}"
+
+
+def today_text(brand: Brand, now: datetime) -> str:
+    """The brand's own day: “Sun 22 Nov 2026 in Australia/Sydney”."""
+    return f"{day_text(now.astimezone(brand.zone))} in {brand.zone.key}"
 
 
 def cut(text: str | None, length: int = 32) -> SafeString:
@@ -159,14 +172,28 @@ def small(text: object) -> SafeString:
 
 
 def moment(at: datetime | None, zone: ZoneInfo) -> str:
-    """A moment by the wall clock of `zone`, which is named."""
+    """A moment by the wall clock of `zone`, which is named: “Sat 21 Nov 2026 22:25 Europe/Berlin”."""
     if at is None:
         return "–"
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} {'UTC' if zone.key == 'UTC' else zone.key}"
+    local = at.astimezone(zone)
+    return f"{day_text(local)} {local:%H:%M} {zone.key}"
 
 
 def utc(at: datetime | None) -> str:
-    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    """To the second, for what belongs to no brand."""
+    return "–" if at is None else f"{day_text(at.astimezone(UTC))} {at.astimezone(UTC):%H:%M:%S} UTC"
+
+
+def who(actor: str) -> str:
+    """Whom the records name, in words: “ann”, “root, on the command line”, “token CRM (bk_12…) for ann”."""
+    if actor in {"worker", "system"}:
+        return "the system"
+    kind, told, name = actor.partition(": ")
+    if not told:
+        return actor
+    return {"user": name, "command line": f"{name}, on the command line", "demo": f"{name} (demo)"}.get(
+        kind, f"{kind} {name}"
+    )
 
 
 def ago(at: datetime, now: datetime) -> str:
@@ -267,8 +294,9 @@ def change_texts(before: dict[str, object], after: dict[str, object], zone: Zone
 def _change_line(name: str, had_value: bool, old: object, new: object, zone: ZoneInfo | None) -> str:
     label = name.replace("_", " ")
     if isinstance(old, list) and isinstance(new, list):
-        gone = [f"− {item}" for item in old if item not in new]
-        came = [f"+ {item}" for item in new if item not in old]
+        before, after = ([_value(item, zone) for item in some] for some in (old, new))
+        gone = [f"− {item}" for item in before if item not in after]
+        came = [f"+ {item}" for item in after if item not in before]
         return f"{label}: {', '.join(gone + came) or 'in another order'}"
     return f"{label}: {_value(old, zone)} → {_value(new, zone)}" if had_value else f"{label}: {_value(new, zone)}"
 
@@ -278,13 +306,19 @@ def _value(value: object, zone: ZoneInfo | None) -> str:
         return "none"
     if isinstance(value, list):
         return ", ".join(_value(item, zone) for item in value)
+    if value is True or value is False:
+        return "yes" if value else "no"
     text = str(value)
     if text in _HOLDS:
         return Hold(text).label.lower()
-    if zone is not None and _MOMENT.fullmatch(text):
-        return moment(datetime.fromisoformat(text), zone)
-    return text
+    if _MOMENT.fullmatch(text):
+        return moment(datetime.fromisoformat(text), zone or ZoneInfo("UTC"))
+    if _DAY.fullmatch(text):
+        return day_text(date.fromisoformat(text))
+    return _WINDOW.sub(lambda found: f"{found[1]} {hours_text(found[2], found[3])}", text)
 
 
 _HOLDS = frozenset(hold.value for hold in Hold)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WINDOW = re.compile(r"((?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day) ([0-9:]+)–([0-9:]+)(?! next day)")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+[+-][0-9]{2}:[0-9]{2}")

@@ -139,7 +139,7 @@ def test_a_member_is_added_and_removed_and_both_are_written_down(story: Story, a
     ann.client.post(reverse("admin:access_membership_delete", args=[membership.pk]), {"post": "yes"})
 
     assert "mia works for “Acme” already." in errors_of(twice)["brand"]
-    assert "mia Acme 2026-05-05 10:00 UTC user: ann" in listed
+    assert "mia Acme Tue 5 May 2026 10:00 UTC ann" in listed
     assert not Membership.objects.exists()
     entries = AuditEntry.objects.filter(brand=story.brand, action__in=["join brand", "leave brand"]).order_by("pk")
     assert [(entry.action, entry.actor, entry.object_label) for entry in entries] == [

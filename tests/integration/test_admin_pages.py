@@ -216,7 +216,7 @@ def test_a_campaigns_page_explains_its_state_and_keeps_a_timeline(story: Story, 
 
     assert "Brand daily budget 100.00 EUR reached, 100.00 EUR spent at 12:00" in page
     assert "It will next run Mon 11 May 2026 09:00 Europe/Berlin" in page or "It will next run Mon 09:00" in page
-    assert "2026-05-05 12:00 Europe/Berlin" in page
+    assert "Tue 5 May 2026 12:00 Europe/Berlin" in page
     assert "Daily budget used up, Outside schedule" in page
 
 
