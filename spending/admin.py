@@ -1,7 +1,7 @@
 """The ledger in the admin: spends, what corrected them, budget periods and forced resets."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -17,18 +17,17 @@ from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted
 from budget_system.admin.filters import DaysFilter, FixedFilter, Lookups
-from budget_system.admin.forms import ReasonForm, UseCaseForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
 from budget_system.admin.ui import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
     DropdownFilter,
     RangeDateFilter,
-    Textarea,
 )
-from budget_system.ids import new_id
+from budget_system.errors import Refused
 from campaigns.holds import Verdict
 from enforcement import reservations, services
+from enforcement.preview import preview
 from spending.import_admin import RecordForm
 from spending.models import (
     BudgetPeriod,
@@ -40,6 +39,7 @@ from spending.models import (
     SpendRevision,
 )
 from spending.services import Outcome, Source, SpendRow
+from spending.spend_forms import INPUTS, SpendForm, VoidForm, day_told
 
 if TYPE_CHECKING:  # as in budget_system.admin.ui
 
@@ -48,7 +48,10 @@ if TYPE_CHECKING:  # as in budget_system.admin.ui
 else:
     from unfold.contrib.filters.admin import TextFilter
 
-INPUTS = ("amount", "spend_date", "spend_type", "channel", "description")
+AMEND = (
+    "If something is wrong here, write it as it should be, say why below, and save: the former value is kept. If it"
+    " should not be in the books at all, void it instead: Void… at the top."
+)
 SOURCES = {
     Source.API: "API", Source.RESERVATION: "Settled reservation", Source.ADMIN: "Typed in here",
     Source.COMMAND: "Command line", Source.DEMO: "Sample data",
@@ -103,34 +106,6 @@ class ChannelFilter(TextFilter):
         return queryset.filter(channel__iexact=channel) if channel else queryset
 
 
-class SpendForm(UseCaseForm):
-    """On adding, `client_key` is made with the form, so that a form sent twice is recorded once."""
-
-    client_key = forms.CharField(widget=forms.HiddenInput, required=False, max_length=100)
-    reason = forms.CharField(
-        widget=Textarea(attrs={"rows": 2}), required=False, max_length=1000, label="Reason for the change"
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "description" in self.fields:
-            self.fields["description"].widget.attrs["rows"] = 3
-        if self.instance._state.adding:
-            self.initial["client_key"] = f"form-{new_id()}"
-            self.initial.setdefault("spend_date", clock.now().date())
-            self.fields.pop("reason")
-        else:
-            self.fields.pop("client_key")
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        if self.instance._state.adding and not cleaned.get("client_key"):
-            raise forms.ValidationError("This page is not complete. Nothing was saved; reload it and enter it again.")
-        if not self.instance._state.adding and self.changes(cleaned.keys() & set(INPUTS)) and not cleaned.get("reason"):
-            self.add_error("reason", "Say why: it is kept beside the former value.")
-        return cleaned
-
-
 @admin.register(Spend)
 class SpendAdmin(ActionsAdmin):
     form = SpendForm
@@ -154,22 +129,22 @@ class SpendAdmin(ActionsAdmin):
     list_fullwidth = True
     autocomplete_fields = ("campaign",)
     actions_detail = ("void",)
+    change_form_outer_before_template = "budget/spend_above.html"
     empty_text = "Spends come from reports, from the API, or from here: add the first one, or import a report."
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            return ((None, {"fields": ("campaign", *INPUTS)}),)
-        editable = self.has_change_permission(request, obj)
-        why = (("Why", {"fields": ("reason",)}),) if editable else ()
-        amount = INPUTS if editable else ("sum", *INPUTS[1:])
-        return (
-            ("Spend", {"fields": ("campaign", *amount)}),
-            *why,
-            ("Origin", {"fields": ("came_from", "key_words", "created", "created_by", "state")}),
-        )
+            return (("Record a spend", {"fields": ("campaign", *INPUTS)}),)
+        origin = ("Origin", {"fields": ("came_from", "key_words", "created", "recorded_by", "state")})
+        if not self.has_change_permission(request, obj):
+            return (("Spend", {"fields": ("campaign_name", "brand_name", "sum", *INPUTS[1:])}), origin)
+        spend = {"fields": ("campaign_name", "brand_name")}
+        amend = {"fields": (*INPUTS, "reason"), "description": AMEND}
+        return (("Spend", spend), ("Amend", amend), origin)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("campaign", "came_from", "key_words", "created", "created_by", "state")
+        shown = ("campaign_name", "brand_name", "came_from", "key_words", "created", "recorded_by", "state")
+        return () if obj is None else shown
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Spend]:
         return super().get_queryset(request).select_related("campaign", "brand")
@@ -201,7 +176,7 @@ class SpendAdmin(ActionsAdmin):
     @admin.display(description="key")
     def key_words(self, spend: Spend) -> object:
         """Keys that a program of ours has made up say nothing to a person."""
-        made_up = spend.source == Source.RESERVATION or (spend.key or "").startswith("form-")
+        made_up = spend.source in (Source.RESERVATION, Source.DEMO) or (spend.key or "").startswith("form-")
         return show.nothing("made by the system") if made_up else show.cut(spend.key, 100)
 
     @admin.display(description="description")
@@ -235,6 +210,10 @@ class SpendAdmin(ActionsAdmin):
     def created(self, spend: Spend) -> str:
         return show.moment(spend.created_at, spend.brand.zone)
 
+    @admin.display(description="recorded by")
+    def recorded_by(self, spend: Spend) -> str:
+        return show.who(spend.created_by)
+
     # --- The page -----------------------------------------------------------------------------------------------------
 
     def panels_above(self, obj: Spend, now: datetime) -> Sequence[Panel]:
@@ -243,27 +222,30 @@ class SpendAdmin(ActionsAdmin):
 
     def panels_below(self, obj: Spend, now: datetime) -> Sequence[Panel]:
         currency, zone = obj.brand.currency, obj.brand.zone
+        former = list(obj.revisions.order_by("-version")[:50])
+        later: list[Spend | SpendRevision] = [obj, *former]  # what each of them was replaced by
         rows = [
             (
                 revision.version,
                 show.right(show.amount(revision.amount, currency)),
-                revision.spend_date,
+                show.day(revision.spend_date),
                 revision.get_spend_type_display(),
                 revision.channel or show.nothing(),
                 revision.description or show.nothing(),
                 _import_link(revision.spend_import_id),
-                f"{show.moment(revision.replaced_at, zone)} by {revision.replaced_by}",
+                f"{done_to(revision, after.voided_at)} {show.moment(revision.replaced_at, zone)}"
+                f" by {show.who(revision.replaced_by)}",
                 revision.reason,
             )
-            for revision in obj.revisions.order_by("-version")[:50]
+            for revision, after in zip(former, later, strict=False)
         ]
-        headers = ["Version", "Amount", "Date", "Type", "Channel", "Description", "Import", "Replaced", "Why"]
+        headers = ["Version", "Amount", "Date", "Type", "Channel", "Description", "Import", "What was done", "Why"]
         return [Panel("Former values", show.table(headers, rows, "None: it is as it was recorded."))]
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Spend:
         cleaned, campaign = form.cleaned_data, form.cleaned_data["campaign"]
         row = SpendRow(
-            campaign.pk, cleaned["amount"], cleaned["spend_date"], cleaned["spend_type"], cleaned["description"],
+            campaign.pk, cleaned["amount"], form.day(now), cleaned["spend_type"], cleaned["description"],
             key=cleaned["client_key"], channel=cleaned["channel"],
         )  # fmt: skip
         result = services.post_spend([row], source=Source.ADMIN, actor=actor_of(request), now=now)
@@ -275,7 +257,8 @@ class SpendAdmin(ActionsAdmin):
             self.say(request, f"{spend} is recorded already: the form was sent twice. It counts once.", messages.INFO)
         else:
             state = now_text(result.evaluation.verdicts.get(campaign.pk))
-            self.say(request, f"Recorded for “{campaign}”: {spend}. {state}")
+            day = day_told(spend.brand, spend.spend_date, now)
+            self.say(request, f"Recorded for “{campaign}” of {spend.brand}: {spend}. {day} {state}")
         return spend
 
     def change(self, request: HttpRequest, obj: Spend, form: Any, now: datetime) -> None:
@@ -307,14 +290,38 @@ class SpendAdmin(ActionsAdmin):
         return ask(
             self, request, obj, title="Void", button="Void it", danger=True, form_class=VoidForm, run=run,
             initial={"expected_version": obj.version},
-            intro=[f"{obj}, “{obj.campaign}”. It leaves all totals and stays in the ledger, marked as void."],
+            intro=[
+                f"{obj}, recorded for “{obj.campaign}” of {obj.brand}.",
+                "It leaves all totals and stays in the ledger, marked as void. To change the amount or the day, go back"
+                " and amend it instead.",
+                *_voiding(obj, actor_of(request)),
+            ],
         )  # fmt: skip
 
 
-class VoidForm(ReasonForm):
-    expected_version = forms.IntegerField(
-        widget=forms.HiddenInput, error_messages={"required": "This page is not complete; reload it."}
-    )
+def _voiding(spend: Spend, actor: str) -> Iterator[str]:
+    """What voiding it would do to campaigns, found out by doing it and undoing it."""
+    now = clock.now()
+    try:
+        seen = preview(
+            spend.brand, lambda: services.void_spend(spend.pk, reason="Tried out", actor=actor, now=now), now
+        )
+    except Refused:
+        return  # it cannot be told now; voiding says why
+    for moved, would in ((seen.starts, "start again"), (seen.pauses, "stop")):
+        if moved:
+            names = ", ".join(f"“{one.name}”" for one in moved[:10])
+            more = f" and {len(moved) - 10:,} more" if len(moved) > 10 else ""
+            yield f"{len(moved):,} campaign{'' if len(moved) == 1 else 's'} would {would}: {names}{more}."
+    if not seen.moves:
+        yield "No campaign would start or stop by it."
+
+
+def done_to(revision: SpendRevision, voided_after: datetime | None) -> str:
+    """What replaced a former value: was it amended, voided, or taken back into the totals?"""
+    if revision.voided_at is not None:
+        return "Restored" if voided_after is None else "Amended"
+    return "Amended" if voided_after is None else "Voided"
 
 
 def _import_link(import_id: UUID | None) -> SafeString:
@@ -365,7 +372,7 @@ class ReservationAdmin(ActionsAdmin):
     empty_text = "Programs set money aside through the API before they spend it. Issue a token for yours to begin."
     fieldsets = (
         ("Reservation", {"fields": ("campaign_name", "brand_name", "channel_name", "sum", "on_day", "state")}),
-        ("Record", {"fields": ("when", "created_by", "expires", "resolved", "became", "origin")}),
+        ("Record", {"fields": ("when", "set_aside_by", "expires", "resolved", "became", "origin")}),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -394,6 +401,10 @@ class ReservationAdmin(ActionsAdmin):
     @admin.display(description="set aside")
     def when(self, one: Reservation) -> str:
         return show.moment(one.created_at, one.brand.zone)
+
+    @admin.display(description="set aside by")
+    def set_aside_by(self, one: Reservation) -> str:
+        return show.who(one.created_by)
 
     @admin.display(description="campaign")
     def campaign_name(self, one: Reservation) -> SafeString:
@@ -460,8 +471,8 @@ class ReservationAdmin(ActionsAdmin):
         return ask(
             self, request, obj, title="Give back", button="Give it back", danger=True, form_class=forms.Form, run=run,
             intro=[
-                f"{obj}, set aside by {obj.created_by}. It counts no longer against any budget. A program that spends"
-                " it all the same has to record the spend itself."
+                f"{obj}, set aside by {show.who(obj.created_by)}. It counts no longer against any budget. A program"
+                " that spends it all the same has to record the spend itself."
             ],
         )  # fmt: skip
 
@@ -471,8 +482,8 @@ class ReservationAdmin(ActionsAdmin):
 
 @admin.register(SpendRevision)
 class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
-    list_display = ("when", "campaign_name", "was", "day", "spend_type", "spend_link", "replaced_by", "reason")
-    essentials = ("when", "campaign_name", "was", "spend_link", "reason")
+    list_display = ("when", "campaign_name", "brand_name", "was", "day", "spend_type", "spend_link", "by", "reason")
+    essentials = ("when", "campaign_name", "brand_name", "was", "spend_link", "reason")
     list_display_links = ("when",)
     list_select_related = ("spend__campaign", "spend__brand")
     list_filter = (("replaced_at", DaysFilter), ("spend_type", ChoicesDropdownFilter))
@@ -487,8 +498,8 @@ class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
             None,
             {
                 "fields": (
-                    "when", "campaign_name", "version", "was", "day", "spend_type", "channel", "description",
-                    "spend_link", "replaced_by", "reason",
+                    "when", "campaign_name", "brand_name", "version", "was", "day", "spend_type", "channel",
+                    "description", "spend_link", "by", "reason",
                 )
             },
         ),
@@ -496,6 +507,16 @@ class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SpendRevision]:
         return super().get_queryset(request).select_related("spend__campaign", "spend__brand")
+
+    def dress(self, rows: list[SpendRevision], now: datetime) -> None:
+        later = SpendRevision.objects.filter(spend__in={row.spend_id for row in rows})
+        voided = {(pk, version): at for pk, version, at in later.values_list("spend_id", "version", "voided_at")}
+        for row in rows:
+            note(row, voided.get((row.spend_id, row.version + 1), row.spend.voided_at), "voided_after")
+
+    def panels_above(self, obj: SpendRevision, now: datetime) -> Sequence[Panel]:
+        self.dress([obj], now)
+        return ()
 
     @admin.display(description="replaced at")
     def when(self, revision: SpendRevision) -> str:
@@ -513,9 +534,23 @@ class SpendRevisionAdmin(RecordAdmin[SpendRevision]):
     def was(self, revision: SpendRevision) -> SafeString:
         return show.right(show.amount(revision.amount, revision.spend.brand.currency))
 
-    @admin.display(description="spend")
+    @admin.display(description="brand")
+    def brand_name(self, revision: SpendRevision) -> SafeString:
+        return show.link_to(revision.spend.brand, "brands_brand", revision.spend.brand_id)
+
+    @admin.display(description="what was done")
     def spend_link(self, revision: SpendRevision) -> SafeString:
-        return show.link_to(f"now {revision.spend}", "spending_spend", revision.spend_id)
+        done = done_to(revision, noted(revision, "voided_after"))
+        spend = revision.spend
+        now = show.amount(spend.amount, spend.brand.currency) if spend.spend_date == revision.spend_date else spend
+        words = "Voided" if done == "Voided" else f"{done}: now {now}"
+        if done != "Voided" and spend.voided_at is not None:
+            words = f"{done}, and voided since"
+        return show.link_to(words, "spending_spend", spend.pk)
+
+    @admin.display(description="by")
+    def by(self, revision: SpendRevision) -> str:
+        return show.who(revision.replaced_by)
 
 
 class PeriodKindFilter(FixedFilter):
@@ -553,7 +588,7 @@ class BudgetPeriodAdmin(RecordAdmin[BudgetPeriod]):
     campaign_path = "campaign"
     brand_path = "brand"
     other_search = ("brand__name__icontains",)
-    ordering = ("-id",)
+    ordering = ("-starts_on", "-id")
     sortable_by = ()
     list_fullwidth = True
     empty_text = "A period appears with the first spend, or when a brand's day begins. Add a brand, then a spend."
@@ -578,32 +613,38 @@ class BudgetPeriodAdmin(RecordAdmin[BudgetPeriod]):
 
     @admin.display(description="begins")
     def starts(self, period: BudgetPeriod) -> SafeString:
-        return show.nothing() if period.kind == PeriodKind.LIFETIME else show.day(period.starts_on)
+        return show.nothing("no end") if period.kind == PeriodKind.LIFETIME else show.day(period.starts_on)
 
     @admin.display(description="used")
     def use(self, period: BudgetPeriod) -> SafeString:
         return show.use_bar(period.used, period.budget, period.brand.currency)
 
-    @admin.display(description="in the ledger")
+    @admin.display(description="all spends")
     def in_ledger(self, period: BudgetPeriod) -> SafeString:
         return show.right(show.amount(period.posted, period.brand.currency))
 
-    @admin.display(description="reserved")
+    @admin.display(description="set aside")
     def set_aside(self, period: BudgetPeriod) -> SafeString:
         return show.right(show.amount(period.reserved, period.brand.currency)) if period.reserved else show.nothing()
 
-    @admin.display(description="not counted")
+    @admin.display(description="no longer counted")
     def not_counted(self, period: BudgetPeriod) -> SafeString:
         return show.right(show.amount(period.forgiven, period.brand.currency)) if period.forgiven else show.nothing()
 
-    @admin.display(description="turn recorded")
+    @admin.display(description="opened")
     def turned(self, period: BudgetPeriod) -> str:
         return show.moment(period.turned_at, period.brand.zone)
 
 
+def _period_text(kind: str, starts_on: date) -> str:
+    return {PeriodKind.DAY: show.day_text(starts_on), PeriodKind.MONTH: f"{starts_on:%B %Y}"}.get(
+        PeriodKind(kind), "from the beginning"
+    )
+
+
 @admin.register(ForcedReset)
 class ForcedResetAdmin(RecordAdmin[ForcedReset]):
-    list_display = ("when", "brand_name", "period", "no_longer_counted", "actor", "reason")
+    list_display = ("when", "brand_name", "period", "no_longer_counted", "by", "reason")
     list_display_links = ("when",)
     list_select_related = ("brand",)
     list_filter = (("brand", AutocompleteSelectFilter), PeriodKindFilter, ("at", DaysFilter))
@@ -611,7 +652,7 @@ class ForcedResetAdmin(RecordAdmin[ForcedReset]):
     brand_path = "brand"
     ordering = ("-id",)
     empty_text = "Nobody has begun a period afresh. To do so, open a brand and choose Forced reset."
-    fieldsets = ((None, {"fields": ("when", "brand_name", "period", "no_longer_counted", "actor", "reason")}),)
+    fieldsets = ((None, {"fields": ("when", "brand_name", "period", "no_longer_counted", "by", "reason")}),)
 
     @admin.display(description="when")
     def when(self, reset: ForcedReset) -> str:
@@ -623,7 +664,11 @@ class ForcedResetAdmin(RecordAdmin[ForcedReset]):
 
     @admin.display(description="period")
     def period(self, reset: ForcedReset) -> str:
-        return f"{reset.get_kind_display()} {reset.starts_on}"
+        return f"{reset.get_kind_display()}: {_period_text(reset.kind, reset.starts_on)}"
+
+    @admin.display(description="by")
+    def by(self, reset: ForcedReset) -> str:
+        return show.who(reset.actor)
 
     @admin.display(description="no longer counted")
     def no_longer_counted(self, reset: ForcedReset) -> SafeString:

@@ -272,7 +272,7 @@ def test_any_amount_is_refused_on_its_field(story: Story, ann: Person, amount: s
     assert Spend.objects.count() == 1
 
 
-@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-02-30", "2026-05-09", "", "x", "\x00", "１２"])
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-02-30", "2026-05-09", "x", "\x00", "１２"])
 def test_any_date_of_a_spend_is_refused_on_its_field(story: Story, ann: Person, day: str) -> None:
     a = story.campaign()
 
