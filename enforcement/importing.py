@@ -8,11 +8,14 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
 from typing import IO, TextIO
 from uuid import UUID
 
 from brands.periods import local_date
 from brands.services import LockedBrand, zone
+from budget_system import money
 from budget_system.db import chunks, joined, rehearsal, use_case
 from budget_system.errors import Busy, Refused
 from campaigns import services as campaigns
@@ -21,8 +24,10 @@ from enforcement.evaluation import Evaluation
 from enforcement.services import SpendResult, create_brand, create_campaign, post_and_evaluate
 from pacing import services as pacing
 from spending import metrics
+from spending.figures import day_totals
 from spending.groups import added
 from spending.import_records import Underway, check_running
+from spending.import_report import SHOWN, DayMoney
 from spending.importing import (
     BrandTarget,
     CampaignTarget,
@@ -33,6 +38,7 @@ from spending.importing import (
     StateFlip,
     UnreadableFile,
 )
+from spending.ledger import Moved
 from spending.metrics import DayFigures
 from spending.models import SpendType
 from spending.reports import formats, plain_csv
@@ -127,6 +133,7 @@ class _Posting:
         self.flips: dict[UUID, StateFlip] = {}
         self.metrics_so_far: dict[tuple[UUID, date], Metrics] = {}
         self.in_parts: set[UUID] = set()
+        self.moved_days: set[tuple[UUID, date]] = set()
 
     def run(self) -> None:
         brands = self.intake.brands()
@@ -220,6 +227,8 @@ class _Posting:
                 if not self.options.even_if_typed:
                     intake.leave_out(group, found)
                     continue
+                twice = intake.result.twice
+                twice[group.currency] = twice.get(group.currency, Decimal(0)) + group.cost
             if group.line in replaced:
                 reason = "this day is recorded with another amount, of which this may be a part: send the whole report"
                 intake.settle(group, Outcome.REFUSED, reason)
@@ -234,7 +243,7 @@ class _Posting:
         if not groups:
             return
         try:
-            answers, evaluation = self._post_all(groups)
+            answers, result = self._post_all(groups)
         except Refused as error:
             if isinstance(error, Busy) and attempt < PATIENCE:
                 self._post(groups, attempt + 1)
@@ -251,9 +260,32 @@ class _Posting:
         figures = self._figures(groups, [outcome for outcome, _ in answers])
         self.intake.result.metrics += len(figures.keys() - self.metrics_so_far.keys())
         self.metrics_so_far |= {place: told for place, told in figures.items() if place[0] in self.in_parts}
-        self._note(evaluation)
+        self._note(result.evaluation)
+        if self.dry_run:
+            self._note_money(groups, result.moved)
 
-    def _post_all(self, groups: Sequence[Group]) -> tuple[list[tuple[Outcome, str]], Evaluation]:
+    def _note_money(self, groups: Sequence[Group], moved: Sequence[Moved]) -> None:
+        """What these days come to now that they are posted, and so what they came to before."""
+        by: dict[tuple[UUID, date], Decimal] = {}
+        for one in moved:
+            place = (one.campaign_id, one.spend_date)
+            by[place] = by.get(place, Decimal(0)) + money.from_micros(one.amount)
+        told = self.intake.result.money
+        known = {(one.campaign_id, one.day): number for number, one in enumerate(told)}
+        fresh = {place: delta for place, delta in by.items() if delta and place not in self.moved_days}
+        self.moved_days |= fresh.keys()
+        for place, number in known.items():
+            if place in by:  # a day in several spends, posted batch by batch
+                told[number] = told[number]._replace(after=told[number].after + by[place])
+        targets = {group.target.id: group.target for group in groups}
+        listed = dict(islice(fresh.items(), SHOWN - len(told)))
+        for (campaign_id, day), after in day_totals(listed).items():
+            target = targets[campaign_id]
+            whose = (target.name, target.brand.name, target.brand.currency)
+            told.append(DayMoney(campaign_id, *whose, day, after - listed[campaign_id, day], after))
+        self.intake.result.money_more = len(self.moved_days) - len(told)
+
+    def _post_all(self, groups: Sequence[Group]) -> tuple[list[tuple[Outcome, str]], SpendResult]:
         rows = [
             SpendRow(
                 group.target.id, group.cost, group.day, group.spend_type, group.description[:1000], group.spend_key(),
@@ -270,7 +302,7 @@ class _Posting:
             actor=self.actor,
             now=self.now,
         )
-        return [(one.outcome, one.error.message if one.error else "") for one in result.answers], result.evaluation
+        return [(one.outcome, one.error.message if one.error else "") for one in result.answers], result
 
     def _figures(self, groups: Sequence[Group], outcomes: Sequence[Outcome]) -> DayFigures:
         """The metrics of these groups' days, with what earlier batches had of a day that comes in parts."""

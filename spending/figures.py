@@ -1,19 +1,19 @@
 """What brands or campaigns have spent: one query for a whole page of them, however many rows it has."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from brands.models import Brand
 from brands.periods import local_date, month_start
 from budget_system import money
 from campaigns.models import Campaign
 from spending.ledger import LIFETIME_STARTS_ON
-from spending.models import BudgetPeriod, PeriodKind
+from spending.models import BudgetPeriod, PeriodKind, Spend
 
 
 class Use(NamedTuple):
@@ -34,6 +34,18 @@ class Spent(NamedTuple):
     day: Use = Use()
     month: Use = Use()
     lifetime: Use = Use()
+
+
+def day_totals(places: Collection[tuple[UUID, date]]) -> dict[tuple[UUID, date], Decimal]:
+    """What is recorded for these campaigns on these days, of whatever type and source, without what is void."""
+    totals = dict.fromkeys(places, Decimal(0))
+    if not totals:
+        return totals
+    campaigns, days = {campaign_id for campaign_id, _ in places}, {day for _, day in places}
+    standing = Spend.objects.filter(campaign__in=campaigns, spend_date__in=days, voided_at=None).order_by()
+    sums = standing.values("campaign_id", "spend_date").annotate(total=Sum("amount"))
+    found = {(row["campaign_id"], row["spend_date"]): row["total"] for row in sums}
+    return {place: found.get(place, total) for place, total in totals.items()}
 
 
 def left_text(micros: int | None, currency: str) -> str | None:

@@ -61,7 +61,7 @@ class KindFilter(FixedFilter):
 @admin.register(SpendImport)
 class SpendImportAdmin(ImportPages):
     form = RecordForm
-    list_display = ("when", "named", "of_brands", "created_by", "state_badge", "period", "row_counts", "totals")
+    list_display = ("when", "named", "of_brands", "sent_by", "state_badge", "period", "row_counts", "totals")
     list_display_links = ("when", "named")
     list_filter = (("brands", AutocompleteSelectFilter), StateFilter, KindFilter, ("created_at", DaysFilter))
     search_fields = ("file_name", "created_by", "brands__name")
@@ -76,9 +76,10 @@ class SpendImportAdmin(ImportPages):
         "what it would do; nothing changes until you confirm."
     )
     fieldsets = (
-        ("File", {"fields": ("named", "kind", "size_text", "fingerprint", "said")}),
-        ("Import", {"fields": ("state_badge", "when", "created_by", "origin", "took", "seen_before", "undone")}),
+        ("File", {"fields": ("named", "kind", "said")}),
+        ("Import", {"fields": ("state_badge", "when", "sent_by", "took", "seen_before", "undone")}),
         ("What it held", {"fields": ("of_brands", "metrics")}),
+        ("For support", {"classes": ("collapse",), "fields": ("size_text", "fingerprint", "origin")}),
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -115,27 +116,31 @@ class SpendImportAdmin(ImportPages):
         more = [f"and {len(brands) - 5} more"] if len(brands) > 5 else []
         return show.lines([*links, *more]) if brands else show.nothing()
 
+    @admin.display(description="sent by")
+    def sent_by(self, record: SpendImport) -> str:
+        return show.who(record.created_by)
+
     @admin.display(description="state")
     def state_badge(self, record: SpendImport) -> SafeString:
         state = ImportState(record.state)
+        if record.dry_run and state == ImportState.DONE:
+            return show.badge("Dry run", show.INFO, "Checked only: nothing was changed")
         badge = show.badge(state.label, TONES[state], record.error)
         if state in import_review.AT_WORK:
             far = import_review.progress(record, clock.now())
             badge = show.stacked(badge, show.small(f"{far.percent} %")) if far.percent is not None else badge
-        return show.stacked(badge, show.small("Dry run: nothing was changed")) if record.dry_run else badge
+        return show.stacked(badge, show.small("Dry run")) if record.dry_run else badge
 
     @admin.display(description="period")
     def period(self, record: SpendImport) -> object:
         if record.first_day is None or record.last_day is None:
             return show.nothing()
-        return format_html("{} to {}", show.day(record.first_day), show.day(record.last_day))
+        return show.days_text(record.first_day, record.last_day)
 
     @admin.display(description="rows")
     def row_counts(self, record: SpendImport) -> object:
-        counts = [(name, getattr(record, name)) for name in ("accepted", "unchanged", "corrected", "duplicate")]
-        parts = [f"{count:,} {name}" for name, count in counts if count]
-        if record.rejected:
-            parts.append(f"{record.rejected:,} rejected")
+        counts = {words: getattr(record, name) for name, words in import_review.NAMES.items()}
+        parts = [f"{count:,} {words.lower()}" for words, count in counts.items() if count]
         return show.lines([f"{record.rows:,} rows", *map(show.small, parts)])
 
     @admin.display(description="total")
@@ -165,6 +170,8 @@ class SpendImportAdmin(ImportPages):
         told = {name: value for name, value in record.options.items() if name not in _NOT_SAID}
         told |= told.pop("reading", {})
         lines = [f"{words_of(name)}: {_said(value)}" for name, value in told.items()]
+        if (brand_id := record.options.get("brand_id")) and (brand := Brand.objects.filter(pk=brand_id).first()):
+            lines.insert(0, f"Brand of all rows: {brand}")
         if chosen := len(record.options.get("mapping", [])):
             lines.append(f"{chosen:,} unknown campaign{'' if chosen == 1 else 's'} decided by hand")
         return show.lines(lines) or show.nothing("Nothing: all was told from the file")
@@ -178,7 +185,7 @@ class SpendImportAdmin(ImportPages):
     @admin.display(description="the same file before")
     def seen_before(self, record: SpendImport) -> object:
         before = record.report.get("seen_before", [])
-        told = (f"{show.utc(datetime.fromisoformat(one['at']))} by {one['by']}" for one in before)
+        told = (f"{show.utc(datetime.fromisoformat(one['at']))} by {show.who(one['by'])}" for one in before)
         return show.lines(told) or show.nothing("No")
 
     @admin.display(description="days with metrics")
@@ -227,7 +234,7 @@ class SpendImportAdmin(ImportPages):
         return ask(
             self, request, obj, title="Undo", button="Undo it", danger=True, form_class=ReasonForm, run=run,
             intro=[
-                f"{obj}, sent by {obj.created_by}.",
+                f"{obj}, sent by {show.who(obj.created_by)}.",
                 "Spends that it recorded are voided, those that it corrected get their former value back, its metrics "
                 "are removed. What a person or a later import has changed since stays as it is, and so do brands and "
                 "campaigns that it created. Campaigns that its spend has stopped start again.",

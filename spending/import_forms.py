@@ -140,6 +140,9 @@ class SettingsForm(forms.Form):
         help_text="Only campaigns of this platform are found.",
     )
 
+    opened = False
+    """Whether something rare is asked for."""
+
     def __init__(self, caller: Caller, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.caller = caller
@@ -172,7 +175,7 @@ class SettingsForm(forms.Form):
 
     def says_more(self) -> bool:
         """Whether something rare was said, or is wrong, so that it should be seen."""
-        return any(field.errors or field.value() for field in self.rarer())
+        return self.opened or any(field.errors or field.value() for field in self.rarer())
 
     def options(self, mapping: tuple[Choice, ...] = ()) -> ImportOptions:
         """What was said. Raises Refused when it makes no sense."""
@@ -423,4 +426,8 @@ def words_of(option: str) -> str:
 def in_page_words(text: str) -> str:
     """A message that speaks of options of the command, with the settings of the page in their place."""
     text = text.replace(", import with --create-brands, or", ", or")
+    text = text.replace(
+        "say which with --brand or --platform",
+        "choose one of them, or say --brand or --platform among the other settings",
+    )
     return _OPTION.sub(lambda found: f"“{_WORDS.get(found[1], found[1].replace('-', ' '))}”", text)

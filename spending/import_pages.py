@@ -117,6 +117,7 @@ class ImportPages(ActionsAdmin):
                     return done
         else:
             form = SettingsForm(caller, initial=initial_of(options))
+        form.opened = any("--platform" in one["reason"] for one in record.report.get("unknown", []))
         return self._page(request, "budget/import_settings.html", form, title="Other settings", record=record)
 
     def _check_again(
@@ -200,7 +201,9 @@ class ImportPages(ActionsAdmin):
         shown["panels_summary"] = [
             *import_review.undone(record), import_review.summary(record), import_review.counts(record)
         ]  # fmt: skip
-        shown["panels_before"] = [*import_review.spends(record), *import_review.changes(record)]
+        shown["panels_before"] = [
+            *import_review.spends(record), *import_review.changes(record), *import_review.money(record)
+        ]  # fmt: skip
         if import_access.sees_lines(record, caller):
             shown["panels_after"] = list(import_review.lines_left_out(record))
         shown["warnings"] = [
@@ -219,6 +222,7 @@ class ImportPages(ActionsAdmin):
         """The forms by which a person goes on with a dry run."""
         options = ImportOptions.from_json(record.options)
         steps: dict[str, Any] = {"goes_on": True, "would_take": record.accepted + record.corrected}
+        steps |= {"twice": import_review.twice(record), "nothing": import_review.nothing_to_import(record)}
         unknown = record.report.get("unknown", [])
         if record.state == ImportState.FAILED:
             steps["settings_form"] = SettingsForm(caller, initial=initial_of(options))

@@ -57,6 +57,30 @@ class StateFlip(NamedTuple):
     to_holds: tuple[Hold, ...]
 
 
+class DayMoney(NamedTuple):
+    """What a campaign has spent on a day, before the import and after it."""
+
+    campaign_id: UUID
+    campaign: str
+    brand: str
+    currency: str
+    day: date
+    before: Decimal
+    after: Decimal
+
+    def as_json(self) -> dict[str, str]:
+        """As kept with the record of the import."""
+        return {
+            "campaign": str(self.campaign_id),
+            "name": shown(self.campaign),
+            "brand": shown(self.brand),
+            "currency": self.currency,
+            "day": self.day.isoformat(),
+            "before": _text(self.before, self.currency),
+            "after": _text(self.after, self.currency),
+        }
+
+
 @dataclass
 class ImportReport:
     """What an import did, or in a dry run would do. accepted + unchanged + corrected + duplicate + rejected = rows."""
@@ -79,6 +103,12 @@ class ImportReport:
     created_brands: list[str] = field(default_factory=list)
     created_campaigns: list[str] = field(default_factory=list)
     changes: list[StateFlip] = field(default_factory=list)
+    money: list[DayMoney] = field(default_factory=list)
+    """In a dry run, the first `SHOWN` days of campaigns whose spend would change."""
+    money_more: int = 0
+    """How many more days of campaigns there are."""
+    twice: dict[str, Decimal] = field(default_factory=dict)
+    """By currency, what was taken although spend of the same campaign and day is recorded from elsewhere."""
     first_day: date | None = None
     last_day: date | None = None
     totals: dict[str, Decimal] = field(default_factory=dict)
@@ -135,6 +165,9 @@ class ImportReport:
                 }
                 for change in self.changes[:KEPT]
             ],
+            "money": [one.as_json() for one in self.money],
+            "money_more": self.money_more,
+            "twice": _texts(self.twice),
             "rejects": [
                 {"line": one.line, "reason": shown(one.reason), "row": [shown(cell) for cell in one.raw[:50]]}
                 for one in self.rejects[:SHOWN]

@@ -1,7 +1,8 @@
 """What an import's page says: what became of the rows, or would; what to look at; how far it is."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,12 +25,26 @@ LINES_SHOWN = 20
 """Of lines that were left out; all rejected ones can be downloaded."""
 AT_WORK = (ImportState.QUEUED, ImportState.RUNNING, ImportState.UNDOING)
 COUNTS = ("accepted", "unchanged", "corrected", "duplicate", "rejected")
-_IN_WORDS = {
-    "accepted": ("New", "Recorded by this import."),
-    "unchanged": ("There already", "Recorded before with the same value: nothing to do."),
-    "corrected": ("Corrected", "Recorded before with another value, which is kept as a former one."),
-    "duplicate": ("Left out", "The same line twice, or a day whose spend comes from elsewhere."),
-    "rejected": ("Rejected", "Could not be taken; the reasons are below."),
+NAMES = {
+    "accepted": "New", "unchanged": "There already", "corrected": "Corrected", "duplicate": "Left out",
+    "rejected": "Rejected",
+}  # fmt: skip
+"""What each of the counts is called, on the page and in the list."""
+_EITHER_WAY = {
+    "unchanged": "Recorded before with the same value: nothing to do.",
+    "duplicate": "The same line twice, or a day whose spend comes from elsewhere.",
+}
+_DID = {
+    **_EITHER_WAY,
+    "accepted": "Recorded by this import.",
+    "corrected": "Recorded before with another value, which is kept as a former one.",
+    "rejected": "Could not be taken; the reasons are below.",
+}
+_WOULD = {
+    **_EITHER_WAY,
+    "accepted": "Would be recorded.",
+    "corrected": "Recorded before with another value, which would be kept as a former one.",
+    "rejected": "Cannot be taken; the reasons are below.",
 }
 
 
@@ -63,11 +78,14 @@ def warnings(record: SpendImport, caller: Caller) -> Iterator[Warning]:
     if record.rejected and record.dry_run:
         yield Warning(show.WARN, "Rejected", f"{_count(record.rejected, 'row')} would not be taken; see below why.")
     elif record.rejected:
-        text = f"{_count(record.rejected, 'row')} not taken. Download them, mend them, and import that file."
+        text = f"{_count(record.rejected, 'row')} not taken."
+        if record.state != ImportState.UNDONE:
+            text += " Download them, mend them, and import that file."
         yield Warning(show.WARN, "Rejected", text)
     unknown = len(report.get("unknown", [])) + report.get("unknown_more", 0)
     if unknown and record.dry_run and import_access.sees_lines(record, caller):
-        yield Warning(show.WARN, "Unknown", f"{_count(unknown, 'campaign')} could not be found: see below.")
+        text = f"Of {_count(unknown, 'campaign')} it could not be told which they are: see below."
+        yield Warning(show.WARN, "Unknown", text)
 
 
 def _seen_before(record: SpendImport, caller: Caller) -> Iterator[Warning]:
@@ -77,7 +95,7 @@ def _seen_before(record: SpendImport, caller: Caller) -> Iterator[Warning]:
         .values_list("pk", flat=True)
     )  # fmt: skip
     for one in before:
-        text: object = f"This very file was imported before, by {one['by']} on {_when(one['at'])}"
+        text: object = f"This very file was imported before, by {show.who(one['by'])} on {_when(one['at'])}"
         if UUID(one["id"]) in seen:
             text = show.link(reverse("admin:spending_spendimport_change", args=[one["id"]]), text)
         yield Warning(show.INFO, "Seen", format_html("{}. What it recorded counts as there already.", text))
@@ -97,12 +115,19 @@ def _count(number: int, noun: str) -> str:
 def summary(record: SpendImport) -> Panel:
     """The file at a glance."""
     report = record.report
-    period = f"{record.first_day} to {record.last_day}" if record.first_day else show.nothing("No row that counts")
+    period: object = show.nothing("No row that counts")
+    if record.first_day and record.last_day:
+        period = show.days_text(record.first_day, record.last_day)
+    total = "Total of the rows that count"
+    if record.state == ImportState.UNDONE:
+        total = "Total of the rows that counted until it was undone"
+    elif record.dry_run:
+        total = "Total of the rows that would count"
     own = {True: "Equals the sum of its rows", False: "Differs from the sum of its rows"}
     facts = [
         ("Kind of report", kind_of(record)),
         ("Period", period),
-        ("Total of the rows that count", show.lines(amounts(report.get("totals", {}))) or show.nothing()),
+        (total, show.lines(amounts(report.get("totals", {}))) or show.nothing()),
         ("The file's own total", own.get(report.get("totals_agree"), show.nothing("It has none"))),
     ]
     return Panel(f"{record.file_name}, {_count(record.rows, 'row')}", show.facts(facts))
@@ -110,9 +135,60 @@ def summary(record: SpendImport) -> Panel:
 
 def counts(record: SpendImport) -> Panel:
     """What became of the rows, or would."""
-    rows = [(show.right(f"{getattr(record, name):,}"), *_IN_WORDS[name]) for name in COUNTS]
+    words = _WOULD if record.dry_run else _DID
+    rows = [(show.right(f"{getattr(record, name):,}"), NAMES[name], words[name]) for name in COUNTS]
     title = "What importing it would do" if record.dry_run else "What became of its rows"
     return Panel(title, show.table(["Rows", "", ""], rows, ""))
+
+
+def money(record: SpendImport) -> Iterator[Panel]:
+    """Of a dry run: what each campaign's day comes to now, and what it would come to."""
+    told = record.report.get("money")
+    if not told or not record.dry_run:
+        return
+    told = sorted(told, key=lambda one: (one["brand"], one["name"], one["campaign"], one["day"]))
+    there = set(Campaign.objects.filter(pk__in={one["campaign"] for one in told}).values_list("pk", flat=True))
+    rows = []
+    for one in told:
+        label, before, after = f"{one['name']} · {one['brand']}", Decimal(one["before"]), Decimal(one["after"])
+        named = show.link_to(label, "campaigns_campaign", one["campaign"]) if UUID(one["campaign"]) in there else label
+        sign = "+" if after > before else ""
+        figures = (show.amount(value, one["currency"]) for value in (before, after))
+        moved = f"{sign}{show.amount(after - before, one['currency'])}"
+        rows.append((named, show.day(date.fromisoformat(one["day"])), *figures, moved))
+    more = record.report.get("money_more", 0)
+    title = "What would change in the books, by campaign and day"
+    title += f": {len(told)} of {len(told) + more:,}" if more else ""
+    yield Panel(title, show.cards(["Campaign", "Day", "Now", "Then", "Change"], rows, ""))
+
+
+def twice(record: SpendImport) -> str:
+    """Of what money it would be recorded twice; empty if of none."""
+    sums = record.report.get("twice")
+    if not sums or not record.dry_run:
+        return ""
+    return (
+        f"{' and '.join(amounts(sums))} of this would count twice if it is the same money: these days of these"
+        " campaigns have spend from elsewhere already, and you chose to take them as well. They are listed below."
+    )
+
+
+def nothing_to_import(record: SpendImport) -> str:
+    """Why there is nothing to import, row by row."""
+    told = []
+    if record.unchanged:
+        told.append(f"{_count(record.unchanged, 'row')} recorded already with the same value")
+    if record.duplicate:
+        told.append(f"{_count(record.duplicate, 'row')} left out")
+    if record.rejected:
+        told.append(f"{_count(record.rejected, 'row')} that cannot be taken")
+    text = f"There is nothing to import: {', '.join(told)}." if told else "There is nothing to import: it has no rows."
+    if record.report.get("flagged"):
+        text += (
+            " Left out are days that have spend from elsewhere. If both should count, choose “Also take days that have"
+            " spend already” among the other settings."
+        )
+    return text
 
 
 def changes(record: SpendImport) -> Iterator[Panel]:
@@ -129,9 +205,12 @@ def changes(record: SpendImport) -> Iterator[Panel]:
             for one in flips[:SHOWN]
         ]
         title = "Campaigns that would be stopped or started" if would else "Campaigns stopped or started"
+        title += ", or held for other reasons" if any(one["from"] and one["to"] for one in flips) else ""
         if len(flips) > SHOWN:
             title += f": the first {SHOWN} of {len(flips):,}"
-        yield Panel(title, show.table(["Campaign", "", "Held before by", "Held then by"], rows, ""))
+        yield Panel(title, show.cards(["Campaign", "State", "Held before by", "Held then by"], rows, ""))
+    elif would and (record.accepted or record.corrected):
+        yield Panel("Campaigns that would be stopped or started", show.lines(["None."]))
 
 
 def _campaign(campaign: Campaign | None) -> object:
@@ -171,8 +250,7 @@ def lines_left_out(record: SpendImport) -> Iterator[Panel]:
     report = record.report
     if rejects := report.get("rejects"):
         rows = [
-            (_line(one), in_page_words(one["reason"]), _broken(", ".join(one["row"])))
-            for one in rejects[:LINES_SHOWN]
+            (_line(one), in_page_words(one["reason"]), _broken(", ".join(one["row"]))) for one in rejects[:LINES_SHOWN]
         ]
         title = f"Rejected: {_count(record.rejected, 'row')}"
         title += f", the first {LINES_SHOWN}; download all of them above" if record.rejected > LINES_SHOWN else ""
@@ -236,7 +314,7 @@ def undone(record: SpendImport) -> Iterator[Panel]:
 
 def undone_lines(record: SpendImport) -> Iterable[str]:
     undo = record.report.get("undo", {})
-    yield f"{show.utc(record.undone_at)} by {record.undone_by}: {record.undo_reason}"
+    yield f"{show.utc(record.undone_at)} by {show.who(record.undone_by)}: {record.undo_reason}"
     yield (
         f"{undo.get('voided', 0):,} spends voided, {undo.get('restored', 0):,} set back to their former value, "
         f"metrics of {undo.get('metrics_removed', 0):,} days removed"

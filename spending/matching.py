@@ -175,7 +175,7 @@ class Matcher:
         if matches:
             return self._existing(matches[0], "" if by_id else external_id)
         if brand is None:
-            return f"no brand has {_described(external_id, name)}: say with --brand whose rows these are"
+            return f"there is no campaign with {_described(external_id, name)}: say with --brand whose rows these are"
         if not self._options.create_campaigns:
             where = f"“{brand.name}” has no {self._platform_words()}campaign with {_described(external_id, name)}"
             return f"{where}: create it, or import with --create-campaigns"

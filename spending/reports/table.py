@@ -357,7 +357,7 @@ class _RowReader:
             return self._row(line, cells)
         except (_BadCell, InvalidDay, InvalidAmount, NotReported) as error:
             if (label := self._total_label(cells)) is None:
-                return Reject(line, self._reason(error), cells)
+                return Reject(line, self._reasons(error, cells), cells)
             return self._total(line, label, cells, totals_welcome)
 
     def _row(self, line: int, cells: list[str]) -> ReportRow:
@@ -403,6 +403,21 @@ class _RowReader:
             both = " and ".join(sorted(names)[0] if len(names) == 1 else "/".join(sorted(names)[:3]) for names in said)
             raise _BadCell(f"the row names different currencies: {both}")
         return next(iter(agreed)) if len(agreed) == 1 else None
+
+    def _reasons(self, first: ValueError, cells: list[str]) -> str:
+        """The error at which reading ended, and what else is wrong: who mends a row should not have to do it twice."""
+        told = [self._reason(first)]
+        where = self._columns
+        for read in (
+            lambda: self._days[cells[where.day]],
+            lambda: self._read_cost(cells[where.cost], self._amount_format),
+        ):
+            try:
+                read()
+            except (InvalidDay, InvalidAmount, NotReported) as error:
+                if (reason := self._reason(error)) not in told:
+                    told.append(reason)
+        return "; ".join(told)
 
     def _reason(self, error: ValueError) -> str:
         """The error, with the column it is about."""

@@ -556,7 +556,9 @@ def test_a_dry_run_says_exactly_what_would_come_and_changes_nothing() -> None:
     assert before == after
     expected = {"rows": 6, "accepted": 2, "unchanged": 1, "corrected": 1, "duplicate": 1, "rejected": 1, "paused": 2}
     assert outcome(rehearsed) == outcome(real) == expected
-    assert replace(rehearsed, dry_run=False, changes=[]) == replace(real, changes=[])
+    assert replace(rehearsed, dry_run=False, changes=[], money=[]) == replace(real, changes=[])
+    moved = {(one.campaign, one.day.day): (int(one.before), int(one.after)) for one in rehearsed.money}
+    assert moved == {("A", 4): (2, 3), ("A", 5): (0, 100), ("C", 2): (0, 7)}
     assert story.holds(a) == (Hold.DAILY_BUDGET_EXCEEDED,)
 
 

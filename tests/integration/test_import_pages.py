@@ -15,7 +15,7 @@ from access.roles import Role
 from brands.models import AuditEntry
 from budget_system import clock
 from campaigns.models import Campaign
-from enforcement import imports
+from enforcement import importing, imports
 from spending import import_records
 from spending.import_forms import in_page_words
 from spending.models import ImportFile, ImportState, Spend, SpendImport
@@ -109,8 +109,8 @@ def test_a_manager_checks_a_report_says_what_is_unknown_confirms_and_undoes_it(s
     first = SpendImport.objects.get()
     assert (first.dry_run, first.accepted, first.rejected, Spend.objects.count()) == (True, 2, 4, 0)
     for words in (
-        "Checked only: nothing was changed", "Plain table", "2026-05-04 to 2026-05-05", "100.00 EUR", "Autumn Sale",
-        "Platform id 77", "2 rows: 50.00 EUR", "ten", "31 June", "Import 2 rows",
+        "Checked only: nothing was changed", "Plain table", "Mon 4 May 2026 to Tue 5 May 2026", "100.00 EUR",
+        "Autumn Sale", "Platform id 77", "2 rows: 50.00 EUR", "ten", "31 June", "Import 2 rows",
     ):  # fmt: skip
         assert words in checked
 
@@ -144,7 +144,7 @@ def test_the_next_file_finds_what_was_remembered_and_corrects_it(story: Story, m
     assert (again.accepted, again.unchanged, again.corrected) == (0, 3, 1)
     assert "imported before" not in text_of(mia.get(url("change", again.pk)))
     same = sent(mia)
-    assert "imported before, by user: mia on" in text_of(mia.get(url("change", same.pk)))
+    assert "imported before, by mia on" in text_of(mia.get(url("change", same.pk)))
 
 
 def test_an_operator_maps_without_changing_campaigns_and_cannot_create_or_undo(story: Story, otto: Client) -> None:
@@ -237,7 +237,7 @@ def test_a_file_that_can_be_read_in_two_ways_is_kept_and_read_as_was_said(story:
     again, shown = goes_on(mia, "again", record, day_format="dmy")
 
     assert (again.state, again.accepted) == (ImportState.DONE, 2)
-    assert "2026-05-03 to 2026-05-04" in shown
+    assert "Sun 3 May 2026 to Mon 4 May 2026" in shown
 
 
 def test_a_file_that_is_too_large_no_file_and_nonsense_are_said_on_the_form(
@@ -354,7 +354,7 @@ def test_with_the_broker_away_an_undo_waits_and_says_so_and_is_done_later(
 
     made.refresh_from_db()
     assert (made.state, made.undo_reason, made.report["undo"]["voided"]) == (ImportState.UNDONE, "Wrong", 2)
-    assert "by user: mia: Wrong" in text_of(mia.get(url("change", made.pk)))
+    assert "by mia: Wrong" in text_of(mia.get(url("change", made.pk)))
 
 
 def test_an_undo_that_breaks_down_goes_on_where_it_was_and_is_given_up_in_the_end(
@@ -398,3 +398,120 @@ def test_files_of_dry_runs_are_kept_for_a_week(story: Story, mia: Client) -> Non
     assert "The file is not kept any more" in shown
     assert "send the file again" in said
     assert not Spend.objects.exists()
+
+
+# --- What a dry run says ---------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_each_campaigns_day_before_and_after_and_who_would_stop(story: Story, mia: Client) -> None:
+    search = Campaign.objects.get(name="Search")
+    goes_on(mia, "confirm", sent(mia))
+    story.spend(search, "-7", "2026-05-04", spend_type="ADJUSTMENT", description="Agreed")
+
+    changed = REPORT.replace(b"05-05,11,Search,60.00", b"05-05,11,Search,99.00").replace(b"40.00", b"35.00")
+    page = text_of(mia.get(url("change", sent(mia, changed).pk)))
+
+    assert "What would change in the books, by campaign and day" in page
+    assert "Search · Acme Mon 4 May 2026 33.00 EUR 28.00 EUR -5.00 EUR" in page
+    assert "Search · Acme Tue 5 May 2026 60.00 EUR 99.00 EUR +39.00 EUR" in page
+    assert "None." in page
+    assert sum(Spend.objects.values_list("amount", flat=True)) == Decimal(93)
+
+    stops = text_of(mia.get(url("change", sent(mia, changed.replace(b"99.00", b"100.00")).pk)))
+    assert "Stops" in stops
+
+
+def test_a_day_in_several_spends_and_one_of_a_campaign_to_be_created_are_told_as_wholes(
+    story: Story, mia: Client
+) -> None:
+    content = (
+        b"Day,Campaign ID,Campaign,Cost,Channel\n2026-05-04,11,Search,1.50,search\n2026-05-04,11,Search,2.00,video\n"
+        b"2026-05-04,99,New,3.00,\n"
+    )
+
+    record = sent(mia, content, brand=str(story.brand.pk), create_campaigns="on", column_channel="Channel")
+
+    told = {(one["name"], one["day"]): (one["before"], one["after"]) for one in record.report["money"]}
+    assert told == {("Search", "2026-05-04"): ("0.00", "3.50"), ("New", "2026-05-04"): ("0.00", "3.00")}
+    assert record.report["money_more"] == 0
+    assert "New · Acme" in text_of(mia.get(url("change", record.pk)))
+
+
+def test_no_more_days_are_listed_than_a_page_holds_and_the_others_are_counted(
+    story: Story, mia: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "SHOWN", 2)
+    lines = [f"2026-04-{day:02},11,Search,1.00,EUR" for day in range(1, 6)]
+
+    record = sent(mia, "\n".join(["Day,Campaign ID,Campaign,Cost,Currency", *lines]).encode())
+
+    assert (len(record.report["money"]), record.report["money_more"]) == (2, 3)
+    assert "by campaign and day: 2 of 5" in text_of(mia.get(url("change", record.pk)))
+
+
+def test_money_that_would_count_twice_is_told_beside_the_button(story: Story, mia: Client) -> None:
+    story.spend(Campaign.objects.get(name="Search"), "40", "2026-05-04")
+
+    left_out = text_of(mia.get(url("change", sent(mia).pk)))
+    taken = sent(mia, even_if_typed="on")
+    page = text_of(mia.get(url("change", taken.pk)))
+
+    assert "would count twice" not in left_out
+    assert "40.00 EUR of this would count twice if it is the same money" in page.partition("Import it")[2]
+    made, _ = goes_on(mia, "confirm", taken)
+    assert "would count twice" not in text_of(mia.get(url("change", made.pk)))
+
+
+def test_when_nothing_can_be_imported_it_says_what_became_of_every_row(story: Story, mia: Client) -> None:
+    story.spend(Campaign.objects.get(name="Search"), "40", "2026-05-04")
+    content = b"Day,Campaign ID,Campaign,Cost,Currency\n2026-05-04,11,Search,40.00,EUR\n"
+
+    page = text_of(mia.get(url("change", sent(mia, content).pk)))
+
+    assert "There is nothing to import: 1 row left out. Left out are days that have spend from elsewhere." in page
+    assert "no row can be taken" not in page
+
+
+def test_campaigns_of_the_same_name_are_told_apart_where_the_page_asks(story: Story, mia: Client) -> None:
+    for _ in range(2):
+        story.campaign("Short videos")
+    content = b"Day,Campaign,Cost,Currency\n2026-05-04,Short videos,4.00,EUR\n2026-05-04,Short vidoes,4.00,EUR\n"
+
+    record = sent(mia, content)
+    page = text_of(mia.get(url("change", record.pk)))
+    settings = mia.get(url("again", record.pk)).content.decode()
+
+    assert "2 campaigns have the name “Short videos”: choose one of them, or say" in page
+    assert "no campaign here has" not in page
+    assert "no brand has" not in page
+    assert "<details open>" in settings
+
+
+def test_all_that_is_wrong_with_a_row_is_told_at_once(story: Story, mia: Client) -> None:
+    content = b"Day,Campaign ID,Campaign,Cost,Currency\n2026-05-04,11,Search,4,EUR\n31 June,11,Search,ten,EUR\n"
+
+    [reject] = sent(mia, content).report["rejects"]
+
+    assert "Day:" in reject["reason"]
+    assert "Cost:" in reject["reason"]
+
+
+def test_the_list_tells_dry_runs_from_imports_and_the_page_what_was_said(story: Story, mia: Client) -> None:
+    story.spend(Campaign.objects.get(name="Search"), "40", "2026-05-04")
+    record = sent(mia, brand=str(story.brand.pk))
+    made, _ = goes_on(mia, "confirm", record)
+
+    dry = text_of(mia.get(url("changelist"), {"dry_run": "1"}))
+    real = text_of(mia.get(url("changelist"), {"dry_run": "0"}))
+    page = text_of(mia.get(url("change", record.pk)))
+    mia.post(url("undo", made.pk), {"reason": "Wrong month"})
+    undone = text_of(mia.get(url("change", made.pk)))
+
+    assert "mia Dry run Mon" in dry or "mia Dry run Tue" in dry
+    assert "mia Done" in real
+    assert "1 left out" in dry
+    assert "duplicate" not in dry
+    assert "Brand of all rows: Acme" in page
+    assert "SHA-256" in page.partition("For support")[2]
+    assert "Total of the rows that counted until it was undone" in undone
+    assert "import that file" not in undone

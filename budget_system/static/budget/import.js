@@ -25,6 +25,7 @@
 
     document.querySelectorAll("[data-drop]").forEach((drop) => {
         const input = drop.querySelector("input[type=file]");
+        drop.classList.add("budget-drop-ready");
         input.addEventListener("change", () => describe(drop, input));
         // Anywhere on the page: a file that misses the box must not replace the page by itself.
         ["dragenter", "dragover"].forEach((name) =>
