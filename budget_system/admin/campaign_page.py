@@ -18,6 +18,7 @@ from brands.periods import day_starts_at, local_date
 from budget_system import money
 from budget_system.admin import charts, show
 from budget_system.admin.charts import Series, money_chart
+from budget_system.admin.show import who as who
 from budget_system.errors import Refused
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus, Override, StateChange
@@ -269,13 +270,6 @@ CAUSES = {
     Cause.TIME: "Time passed",
     Cause.SWEEP: "The regular check found it",
 }
-
-
-def who(actor: str) -> str:
-    """Who did it, in words: “ann”, “the system”."""
-    if actor in {"worker", "system"}:
-        return "the system"
-    return actor.removeprefix("user: ").replace("token: ", "token ", 1)
 
 
 def timeline_panel(campaign: Campaign, older_than: str | None) -> SafeString:
