@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -20,7 +21,7 @@ from budget_system.admin import show, what_if
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, with_archived
 from budget_system.admin.brand_page import budgets_table
 from budget_system.admin.budget_guard import guarded, warn_of_daily_above_monthly
-from budget_system.admin.campaign_actions import now_text
+from budget_system.admin.campaign_actions import OVERRIDES, now_text
 from budget_system.admin.campaign_list import CampaignList
 from budget_system.admin.campaign_page import OLDER, charts_panel, state_panel, timeline_panel, who
 from budget_system.admin.edit_conflict import SEEN, merged, seen_text
@@ -283,9 +284,29 @@ class OverrideAdmin(RecordAdmin[Override]):
             note(override, posted.get(override.campaign_id, Decimal(0)) - override.spent_before)
             note(override, now, "now")
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Who may override can end one from here."""
+        columns = super().get_list_display(request)
+        return (*columns, "clear") if request.user.has_perm(OVERRIDES) else columns
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Override | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            note(obj, request.user.has_perm(OVERRIDES), "may_clear")
+        return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
+
     def panels_above(self, obj: Override, now: datetime) -> Sequence[Panel]:
         self.dress([obj], now)
-        return ()
+        campaign = show.link_to(show.campaign_label(obj.campaign), "campaigns_campaign", obj.campaign_id)
+        clear = self.clear(obj) if noted(obj, "may_clear") else ""
+        return [Panel("Campaign", show.lines([campaign, clear]))]
 
     @admin.display(description="campaign")
     def name(self, override: Override) -> SafeString:
@@ -298,6 +319,14 @@ class OverrideAdmin(RecordAdmin[Override]):
     @admin.display(description="by")
     def by(self, override: Override) -> str:
         return show.who(override.created_by)
+
+    @admin.display(description="end it")
+    def clear(self, override: Override) -> SafeString:
+        over = override.cleared_at is not None or override.ends_at <= noted(override, "now")
+        if over or override.campaign.archived_at is not None:
+            return show.nothing()
+        url = reverse("admin:campaigns_campaign_clear_override", args=[override.campaign_id])
+        return show.link(url, "Clear override…")
 
     @admin.display(description="lifts")
     def lifted(self, override: Override) -> str:

@@ -17,7 +17,7 @@ from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import lookup_field
-from django.contrib.admin.views.main import IGNORED_PARAMS
+from django.contrib.admin.views.main import IGNORED_PARAMS, ORDER_VAR
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import models
@@ -49,7 +49,6 @@ from budget_system.admin.show import page_url
 from budget_system.admin.ui import (
     CELL_CHECKBOX_CLASSES,
     CHECKBOX_CLASSES,
-    LINK_CLASSES,
     ROW_CLASSES,
     ChangeList,
     display_for_field,
@@ -300,7 +299,9 @@ class Page(ChangeList):
         The theme works out all headers anew for each row and renders templates for checkboxes: with fifty rows that is
         more than half of a page's time.
         """
-        headers = list(result_headers(self))
+        headers = [
+            self._most_first(name, header) for name, header in zip(self.list_display, result_headers(self), strict=True)
+        ]
         cells = [
             _Cells(self, str(name), header["text"]) for name, header in zip(self.list_display, headers, strict=True)
         ]
@@ -310,6 +311,17 @@ class Page(ChangeList):
             "sorted": sum(1 for header in headers if header.get("sorted")),
             "rows": format_html_join("", _ROW, rows),
         }
+
+    def _most_first(self, name: Any, header: dict[str, Any]) -> dict[str, Any]:
+        """A column that is sorted by a share says so, and its first click puts first what has used most."""
+        if name not in getattr(self.model_admin, "orderings", {}):
+            return header
+        said = {**header, "by": "by % of the budget"}
+        if header["sorted"]:
+            return said
+        others = [f"{'-' * (way == 'desc')}{column}" for column, way in self.get_ordering_field_columns().items()]
+        order = ".".join([f"-{list(self.list_display).index(name)}", *others])
+        return {**said, "url_primary": self.get_query_string({ORDER_VAR: order})}
 
     @property
     def rows(self) -> list[Any]:
@@ -403,7 +415,8 @@ def _preserved(changelist: Any) -> str:
     return str(add_preserved_filters(kept, page)).removeprefix(page)
 
 
-_LINK = " ".join(LINK_CLASSES)
+_LINK = "text-link"
+"""As `show.link` has it."""
 _CHECKBOX = (
     f'<td class="{" ".join(CELL_CHECKBOX_CLASSES)}" data-label="Select"><input type="checkbox" name="_selected_action"'
     f' value="{{}}" class="{CHECKBOX_CLASSES}" aria-label="Select {{}}"></td>'

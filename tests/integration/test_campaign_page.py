@@ -1,5 +1,6 @@
 """A campaign's page: its state at a glance, its week, what happened, and what would be."""
 
+import re
 from typing import Any
 
 import pytest
@@ -486,3 +487,53 @@ def test_a_painted_week_that_cannot_be_read_is_no_fault(story: Story, ann: Perso
     url = reverse("admin:campaigns_campaign_what_if", args=[story.campaign().pk])
 
     assert ann.client.get(url, {"saved-as": "9-x"}).status_code == 400
+
+
+# --- Overrides have pages of their own
+
+
+def test_an_override_in_force_is_cleared_from_its_page_and_from_the_list(story: Story, ann: Person) -> None:
+    a = story.campaign()
+    story.spend(a, "100")
+    story.override(a, Hold.DAILY_BUDGET_EXCEEDED)
+    override = Override.objects.get()
+    url = reverse("admin:campaigns_campaign_clear_override", args=[a.pk])
+
+    page = ann.opens("campaigns_override_change", override.pk).content.decode()
+    listed = ann.opens("campaigns_override_changelist").content.decode()
+    services.clear_override(a.pk, actor=TESTER, now=story.now)
+    over = ann.opens("campaigns_override_change", override.pk).content.decode()
+
+    assert url in page
+    assert reverse("admin:campaigns_campaign_change", args=[a.pk]) in page
+    assert url in listed
+    assert url not in over
+
+
+def test_who_may_not_override_is_not_offered_to_clear_one(story: Story) -> None:
+    a = story.campaign()
+    story.spend(a, "100")
+    story.override(a, Hold.DAILY_BUDGET_EXCEEDED)
+    override = Override.objects.get()
+    client = at_the_admin(person(Role.OPERATOR, story.brand))
+
+    for name, args in (("campaigns_override_change", [override.pk]), ("campaigns_override_changelist", [])):
+        page = client.get(reverse(f"admin:{name}", args=args))
+
+        assert page.status_code == 200
+        assert "Clear override" not in page.content.decode()
+
+
+def test_a_list_sorted_by_shares_says_so_and_the_first_click_puts_most_first(story: Story, ann: Person) -> None:
+    a, b = (story.campaign(name, daily_budget="10") for name in "AB")
+    story.spend(a, "1")
+    story.spend(b, "9")
+
+    page = ann.opens("campaigns_campaign_changelist").content.decode()
+    first_click = re.search(r'href="\?(o=[^"]*)">Spent today<span[^>]*>by % of the budget', page)
+    assert first_click is not None
+    sorted_page = ann.opens("campaigns_campaign_changelist", o=first_click[1].removeprefix("o="))
+
+    assert first_click[1].startswith("o=-")
+    assert [campaign.name for campaign in sorted_page.context["cl"].result_list] == ["B", "A"]
+    assert "Spent today: Sorted, highest" in sorted_page.content.decode()
