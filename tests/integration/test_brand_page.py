@@ -361,7 +361,7 @@ def test_a_large_change_of_the_budget_shows_what_then_happens(story: Story, ann:
     assert "Daily budget 100.00 EUR → 40.00 EUR (less than half)" in shown
     assert "Monthly budget 2,000.00 EUR → no limit (no limit any more)" in shown
     assert "2 campaigns would pause: A – daily budget used up; would run again Wed 00:00 Europe/Berlin B –" in shown
-    assert "Yes, change it No, leave it as it is" in shown
+    assert "Yes, change it" in shown
     assert 'type="checkbox"' not in asked.content.decode()
     assert "This month 40.00 EUR · no limit" in shown
     assert "Why" not in [field.label for field in getattr(refusal_of(asked), "form", [])]
