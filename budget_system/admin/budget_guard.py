@@ -45,7 +45,7 @@ class ConfirmForm(forms.Form):
     change_reason = forms.CharField(
         label="Why", widget=Textarea(attrs={"rows": 2}), max_length=1000, help_text="Kept with the record."
     )
-    change_confirmed = forms.BooleanField(error_messages={"required": "Tick this to make the change."})
+    change_confirmed = forms.BooleanField(error_messages={"required": "It is saved once you say yes here."})
     """The button that says yes."""
 
 

@@ -117,7 +117,7 @@ def use_bar(
         parts.append(f"(+ {money.display_text(forgiven, currency)} not counted)")
     if reserved:
         parts.append(f"(+ {money.display_text(reserved, currency)} set aside)")
-    text = format_html_join(" ", '<span class="inline-block whitespace-nowrap">{}</span>', ((part,) for part in parts))
+    text = format_html_join(" ", '<span class="inline-block whitespace-nowrap">{}</span>', map(_line, parts))
     if budget is None:
         return stacked(text)
     share = 100 if budget == 0 else min(money.percent_used(used, budget), 100)
@@ -130,6 +130,12 @@ def use_bar(
         _set_aside(reserved, budget, share),
     )
     return stacked(text, bar)
+
+
+def _line(part: str) -> tuple[object]:
+    """A dot parts what stands in one line; a list, where each part has a line of its own, hides it."""
+    rest = part.removeprefix("· ")
+    return (part if rest == part else format_html('<span class="use-dot">· </span>{}', rest),)
 
 
 def _set_aside(reserved: Decimal, budget: Decimal, share: int) -> SafeString:

@@ -79,7 +79,7 @@ def test_a_large_change_is_not_saved_until_it_is_confirmed_with_a_reason(story: 
     assert errors_of(asked) == {}
     assert "Please correct" not in text_of(asked)
     assert unsaved == still == 100
-    assert "Tick this to make the change." in text_of(unticked)
+    assert "It is saved once you say yes here." in text_of(unticked)
     assert "This field is required." in text_of(no_reason)
     assert "was changed" in messages_of(saved)[0]
     assert daily(story) == 1000

@@ -537,3 +537,17 @@ def test_a_list_sorted_by_shares_says_so_and_the_first_click_puts_most_first(sto
     assert first_click[1].startswith("o=-")
     assert [campaign.name for campaign in sorted_page.context["cl"].result_list] == ["B", "A"]
     assert "Spent today: Sorted, highest" in sorted_page.content.decode()
+
+
+def test_the_filter_of_statuses_has_the_words_of_the_badges(story: Story, ann: Person) -> None:
+    _, b, c = story.campaigns("ABC")
+    story.pause(b)
+    services.emergency_stop(c.pk, reason="x", actor=TESTER, now=story.now)
+
+    def listed(status: str) -> list[str]:
+        page = ann.opens("campaigns_campaign_changelist", status__exact=status)
+        return [campaign.name for campaign in page.context["cl"].result_list]
+
+    assert listed("ACTIVE") == ["A"]
+    assert listed("PAUSED") == ["B", "C"]
+    assert listed("STOPPED") == ["C"]
