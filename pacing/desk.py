@@ -28,9 +28,9 @@ from scheduling.windows import week_from_text
 
 _READ: Final = (
     "settings", "automatic", "state", "version",
-    *(f"campaign__{name}" for name in ("brand", "platform", "week", "paced")),
+    *(f"campaign__{name}" for name in ("brand", "name", "platform", "week", "paced")),
     *(f"campaign__{name}" for name in ("breaker_until", "breaker_reason", "stopped_channels")),
-    "campaign__brand__timezone", "campaign__brand__currency",
+    "campaign__brand__name", "campaign__brand__timezone", "campaign__brand__currency",
 )  # fmt: skip
 """What is read of a campaign and its brand: these rows are wide, and this is asked for before every amount."""
 OFF: Final = "off"

@@ -53,10 +53,13 @@ def take_in(
 
     `held` is the money that was set aside for it: it is free again, whatever was spent of it.
     """
-    places = {brand_id: hours.hour_of(zone(brand.timezone), now) for brand_id, brand in brands.items()}
+    places: dict[UUID, tuple[date, datetime]] = {}
     sums: dict[hours.Key, int] = {}
     for move in moved:
-        day, hour = places[move.brand_id]
+        place = places.get(move.brand_id)
+        if place is None:
+            place = places[move.brand_id] = hours.hour_of(zone(brands[move.brand_id].timezone), now)
+        day, hour = place
         if move.spend_date == day and move.spend_type != SpendType.MONTHLY:
             key = hours.Key(move.campaign_id, normal(move.channel), day, hour)
             sums[key] = sums.get(key, 0) + move.amount

@@ -25,7 +25,10 @@ from tools.processes import UnableToStart
 BIN = Path(sys.executable).parent
 ON_SQLITE = ("tests/unit/test_decision.py", "tests/flows", "tests/integration")
 """What touches a database, and the decision; the rest of the unit tests would only do the same again."""
-ON_POSTGRES_ONLY = ("test_admin_*", "test_api_access*", "test_api_errors*", "test_*_pages*", "test_access_*")
+ON_POSTGRES_ONLY = (
+    "test_admin_*", "test_api_access*", "test_api_errors*", "test_*_page*", "test_access_*", "test_home*",
+    "test_budget_guard*", "test_prospects*", "test_pacing_a*",
+)  # fmt: skip
 """Pages and answers: they come to the databases through what the other tests run on both."""
 IN_PARALLEL = ("-n", "2", "--dist", "loadgroup")
 """Two tests at a time; those that start processes of their own are one group, one after another."""

@@ -118,6 +118,7 @@ def test_every_admin_says_who_sees_what_it_shows() -> None:
     assert set(OF_A_BRAND) <= set(admin.site._registry)
 
 
+@pytest.mark.slow
 def test_no_list_search_filter_or_choice_tells_of_another_brand(member: Client, ours: Story, theirs: Story) -> None:
     opened = 0
 

@@ -341,6 +341,7 @@ def queries(ask: Callable[[], object]) -> int:
     return len(captured)
 
 
+@pytest.mark.slow
 def test_no_page_shows_an_id_and_no_link_of_it_is_dead(story: Story, ann: Person) -> None:
     grow(story, 1)
     seen: set[str] = set()

@@ -263,6 +263,7 @@ def test_who_logs_in_arrives_at_the_overview(story: Story, ann: Person) -> None:
 # --- Escaping
 
 
+@pytest.mark.slow
 def test_names_with_markup_are_escaped_on_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story(name=SCRIPT)
     ann = Person(story, monkeypatch)

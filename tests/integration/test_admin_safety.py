@@ -17,7 +17,7 @@ from campaigns.holds import Hold
 from campaigns.models import Campaign, Override, StateChange
 from enforcement import services
 from enforcement.models import Run
-from pacing.models import PacedCampaign
+from pacing.models import PaceAlert, PacedCampaign, Reallocation
 from scheduling.models import Schedule
 from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendRevision
 from tests.factories import Story
@@ -139,6 +139,10 @@ def test_a_changed_budget_acts_in_the_same_request(story: Story, ann: Person) ->
     assert story.brand.daily_budget is None
 
 
+CHANGED_ON_PAGES = {PacedCampaign, PaceAlert, Reallocation}
+"""No form of theirs is ever saved: what can be done to them has pages and actions of its own."""
+
+
 def test_no_admin_of_ours_has_djangos_way_of_saving_or_deleting() -> None:
     ours = [model_admin for model_admin in admin.site._registry.values() if isinstance(model_admin, RoomAdmin)]
 
@@ -146,7 +150,7 @@ def test_no_admin_of_ours_has_djangos_way_of_saving_or_deleting() -> None:
     for model_admin in ours:
         assert not model_admin.list_editable
         assert isinstance(model_admin, UseCaseAdmin | RecordAdmin)
-        if isinstance(model_admin, UseCaseAdmin) and model_admin.model is not PacedCampaign:  # its changes have pages
+        if isinstance(model_admin, UseCaseAdmin) and model_admin.model not in CHANGED_ON_PAGES:
             assert type(model_admin).save_model is UseCaseAdmin.save_model
             assert type(model_admin).create is not UseCaseAdmin.create
             # A membership is removed and added instead.
@@ -241,6 +245,7 @@ def test_a_stale_window_form_is_refused(story: Story, ann: Person) -> None:
 # --- What is typed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NASTY_NAMES)
 def test_any_name_is_stored_escaped_or_refused_on_its_field(story: Story, ann: Person, name: str) -> None:
     for page, args, more in (
@@ -254,6 +259,7 @@ def test_any_name_is_stored_escaped_or_refused_on_its_field(story: Story, ann: P
         assert "<script>alert(1)" not in response.content.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amount", NASTY_AMOUNTS)
 def test_any_amount_is_refused_on_its_field(story: Story, ann: Person, amount: str) -> None:
     a = story.campaign()

@@ -63,6 +63,7 @@ def kill_while_it_waits(worker: Worker, step: Step, obstacle: AbstractContextMan
     wait_until(lambda: is_gone(worker.backend), "the database has noticed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=[pytest.mark.faults, pytest.mark.timeout(600)])])
 def test_a_process_killed_in_mid_transaction_leaves_nothing_and_the_repetition_counts_once(rounds: int) -> None:
     """Each round kills it before the ledger, between ledger and totals, before the states, and before the record."""

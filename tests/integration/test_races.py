@@ -119,6 +119,7 @@ class Watch:
 # --- Spends ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "each",
     [
@@ -166,6 +167,7 @@ def test_no_micro_is_lost_when_eight_processes_spend_over_a_hundred_brands(crew:
     assert everything_wrong(NOON) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [60, pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)])])
 def test_the_same_keys_from_eight_processes_count_once_and_all_are_told_the_same(crew: Crew, keys: int) -> None:
     _, campaigns = brand_with(3)

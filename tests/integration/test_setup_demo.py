@@ -87,6 +87,7 @@ def content_after(*deeds: Callable[[], object]) -> Content:
     return result
 
 
+@pytest.mark.slow
 class SampleData(TestCase):
     """Six brands and some days of history, made once; each test sees them fresh."""
 

@@ -358,7 +358,7 @@ def test_a_new_campaign_gets_seven_whole_days_ready_to_be_edited() -> None:
     story = Story()
     a = story.campaign()
 
-    assert [str(schedule) for schedule in rows_of(a)][:2] == ["Monday 00:00–00:00", "Tuesday 00:00–00:00"]
+    assert [str(schedule) for schedule in rows_of(a)][:2] == ["Monday all day", "Tuesday all day"]
     assert len(rows_of(a)) == 7
     assert story.runs(a)
 
