@@ -39,7 +39,7 @@ test-faults: ## The long runs: more processes, more kills, longer walks, on Post
 	$(READY) test -m tools.servers -- pytest -m faults --timeout 900 tests
 
 test-slow: ## Larger races, larger files, and that the benchmarks work, on PostgreSQL
-	$(READY) test -m tools.servers -- pytest -m "slow and not faults" tests
+	$(READY) test -m tools.servers -- pytest -n 2 --dist loadgroup -m "slow and not faults" tests
 
 test-browser: ## The pages in a headless Chromium, where one is installed [BROWSER=path]
 	$(READY) test -m tools.servers -- pytest -m browser tests/browser

@@ -317,6 +317,7 @@ def grow(story: Story, count: int) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_list_asks_as_often_for_thirty_rows_as_for_one_and_shows_no_id(story: Story, ann: Person) -> None:
     grow(story, 1)
     for name in NAMES:

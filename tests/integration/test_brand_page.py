@@ -177,6 +177,7 @@ def test_a_brand_without_campaigns_says_what_comes_next(story: Story, ann: Perso
     assert reverse("admin:campaigns_campaign_add") in page.content.decode()
 
 
+@pytest.mark.slow
 def test_the_page_asks_as_often_with_two_hundred_campaigns_as_with_one(story: Story, ann: Person) -> None:
     def grow(count: int) -> None:
         campaigns = [story.campaign(f"C{count}-{number}", daily_budget="9") for number in range(count)]

@@ -50,6 +50,7 @@ days = st.dates(date(2026, 4, 28), date(2026, 5, 5)).map(str)
 spends = st.dictionaries(st.tuples(days, st.sampled_from(CAMPAIGNS)), st.lists(st.integers(0, 10**6), max_size=2))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spends=spends, seed=st.randoms(use_true_random=False), parts=st.integers(1, 4))
 def test_files_in_any_order_cut_anywhere_between_days_end_in_the_same_totals(

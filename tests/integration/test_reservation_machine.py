@@ -332,6 +332,7 @@ def test_a_long_walk_at_random_ends_in_the_same_agreement(number: int) -> None:
     walk(number, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_the_walks_pass_through_everything_that_may_become_of_a_reservation() -> None:
     statuses = {one.status for number in range(100, 104) for one in walk(number, 60)}

@@ -231,6 +231,7 @@ class SampleData(TestCase):
 class SmallSampleData(TestCase):
     """Two brands and few days."""
 
+    @pytest.mark.slow
     def test_the_same_seed_gives_the_same_data_and_another_seed_other_data(self) -> None:
         first = content_after(lambda: made_at(NOW, SMALL))
 
@@ -238,6 +239,7 @@ class SmallSampleData(TestCase):
         assert content_after(lambda: made_at(NOW, SMALL)) == first
         assert content_after(lambda: made_at(NOW, replace(SMALL, seed=2))) != first
 
+    @pytest.mark.slow
     def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(self) -> None:
         def break_off(done: int, _total: int) -> None:
             if done == 111:

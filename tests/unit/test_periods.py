@@ -194,6 +194,7 @@ def test_in_every_zone_a_day_starts_where_the_calendar_turns_to_it_from_the_day_
     assert len(days_to_try) > 400
 
 
+@pytest.mark.slow
 def test_in_every_zone_the_days_follow_each_other_without_gap_or_overlap(days_to_try: dict[str, list[date]]) -> None:
     wrong = []
     for name, days in days_to_try.items():

@@ -147,6 +147,7 @@ def grown(stream: io.BytesIO, count: int) -> int:
     return sys.getallocatedblocks() - blocks
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_in_a_zip_stream_in_little_memory() -> None:
     lines = CONTENTS["microsoft_ads.csv"].decode().splitlines(keepends=True)
     first, _ = FIRST_AND_LAST["microsoft_ads.csv"]
