@@ -38,7 +38,7 @@ test: ## All checks and the whole suite on PostgreSQL and SQLite [LABEL=a path o
 test-faults: ## The long runs: more processes, more kills, longer walks, on PostgreSQL
 	$(READY) test -m tools.servers -- pytest -m faults --timeout 900 tests
 
-test-slow: ## Larger races, larger files, and that the benchmarks work, on PostgreSQL
+test-slow: ## Who may do what, races, kills, larger files, and that the benchmarks work, on PostgreSQL
 	$(READY) test -m tools.servers -- pytest -n 2 --dist loadgroup -m "slow and not faults" tests
 
 test-browser: ## The pages in a headless Chromium, where one is installed [BROWSER=path]

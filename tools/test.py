@@ -26,8 +26,8 @@ BIN = Path(sys.executable).parent
 ON_SQLITE = ("tests/unit/test_decision.py", "tests/flows", "tests/integration")
 """What touches a database, and the decision; the rest of the unit tests would only do the same again."""
 ON_POSTGRES_ONLY = (
-    "test_admin_*", "test_api_access*", "test_api_errors*", "test_*_page*", "test_access_*", "test_home*",
-    "test_budget_guard*", "test_prospects*", "test_pacing_a*",
+    "test_admin_*", "test_api_*", "test_*_page*", "test_access_*", "test_home*", "test_budget_guard*",
+    "test_prospects*", "test_pacing_a*", "test_import_platforms*",
 )  # fmt: skip
 """Pages and answers: they come to the databases through what the other tests run on both."""
 IN_PARALLEL = ("-n", "2", "--dist", "loadgroup")

@@ -133,7 +133,7 @@ def test_an_export_is_on_the_record(story: Story, ann: Person) -> None:
     entry = AuditEntry.objects.get(action="export")
     assert (entry.actor, entry.object_label) == (ACTOR, "of campaigns as CSV")
     assert entry.after["rows"] == 1
-    assert entry.after["filters"] == ["brand: Acme", "status: Paused", "search: a"]
+    assert entry.after["filters"] == ["brand: Acme", "status: Paused or stopped", "search: a"]
     assert "spent today" in entry.after["columns"]
     assert "rows: 1" in ann.reads("brands_auditentry_changelist", action="export")
 

@@ -24,7 +24,7 @@ from tests.factories import ACTOR, Story
 from tests.integration.admin_client import text_of
 from tests.integration.people import SECRETS, at_the_admin, life_of, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 # What a viewer sees and does, a manager does too: on SQLite the manager speaks for all three.
 MEMBERS = [
@@ -118,7 +118,6 @@ def test_every_admin_says_who_sees_what_it_shows() -> None:
     assert set(OF_A_BRAND) <= set(admin.site._registry)
 
 
-@pytest.mark.slow
 def test_no_list_search_filter_or_choice_tells_of_another_brand(member: Client, ours: Story, theirs: Story) -> None:
     opened = 0
 

@@ -106,6 +106,7 @@ def test_the_pages_of_actions_open_when_they_are_offered(story: Story, ann: Pers
     ann.opens("spending_spend_void", spend.pk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("pk", ["x", "00000000-0000-0000-0000-000000000000", "9" * 30, "a_00b", "%3Cscript%3E"])
 def test_a_page_of_nothing_leads_back(name: str, pk: str, story: Story, ann: Person) -> None:

@@ -31,7 +31,7 @@ from pacing.models import Reallocation
 from spending.models import Reservation, Spend, SpendImport
 from tests.integration.api_client import BEGINNING, Api, person, token_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 TABLE = """
 method  path                                   status  from the role   from the scope  leaves

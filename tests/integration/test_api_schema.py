@@ -33,7 +33,7 @@ from spending.models import Spend
 from tests.factories import ACTOR, Story
 from tests.integration.api_client import Api, token_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 PROMISED: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
 OPERATIONS = [

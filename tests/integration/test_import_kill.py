@@ -20,6 +20,7 @@ from tests.factories import ACTOR, Story
 from tests.integration.processes import ROOT, environment, wait_until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
     pytest.mark.postgres,
     pytest.mark.faults,

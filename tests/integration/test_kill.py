@@ -25,6 +25,7 @@ from tests.integration.processes import (
 )
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.postgres,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no lock to wait for in mid-transaction"),
@@ -63,7 +64,6 @@ def kill_while_it_waits(worker: Worker, step: Step, obstacle: AbstractContextMan
     wait_until(lambda: is_gone(worker.backend), "the database has noticed")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=[pytest.mark.faults, pytest.mark.timeout(600)])])
 def test_a_process_killed_in_mid_transaction_leaves_nothing_and_the_repetition_counts_once(rounds: int) -> None:
     """Each round kills it before the ledger, between ledger and totals, before the states, and before the record."""
@@ -109,7 +109,6 @@ def steps_of_an_import(campaigns: list[UUID], rows: int, size: int) -> list[Step
     ]
 
 
-@pytest.mark.slow
 def test_an_import_killed_at_any_point_and_sent_again_counts_as_once() -> None:
     """Killed after so many rows are committed, wherever in its work it then is."""
     _, campaigns = a_brand_nearly_spent()

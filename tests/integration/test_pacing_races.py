@@ -16,6 +16,7 @@ from tests.integration.test_races import NOON, brand_with
 from tests.integration.test_reservation_races import asking, codes, everything_wrong, resolving
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.postgres,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time"),
@@ -24,7 +25,6 @@ pytestmark = [
 FREE = {"frontload_protection_hours": 0, "max_hourly_spend_pct": "1", "velocity_factor": "1440"}
 
 
-@pytest.mark.slow
 def test_of_eight_processes_at_a_channels_1_000_none_gets_beyond(crew: Crew) -> None:
     _, [campaign] = brand_with(1, daily_budget="100000")
     given = {"daily_budget": "1000", "strategy": "even_distribution", "settings": FREE}

@@ -33,6 +33,7 @@ from tests.integration.processes import (
 )
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.postgres,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time"),
@@ -119,7 +120,6 @@ class Watch:
 # --- Spends ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "each",
     [
@@ -167,7 +167,6 @@ def test_no_micro_is_lost_when_eight_processes_spend_over_a_hundred_brands(crew:
     assert everything_wrong(NOON) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("keys", [60, pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)])])
 def test_the_same_keys_from_eight_processes_count_once_and_all_are_told_the_same(crew: Crew, keys: int) -> None:
     _, campaigns = brand_with(3)

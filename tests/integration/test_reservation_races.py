@@ -32,6 +32,7 @@ from tests.integration.processes import (
 from tests.integration.test_races import NOON, brand_with, using
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.postgres,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time"),
