@@ -24,7 +24,7 @@ run: ## Start everything in demo mode [PORT=8000]; Ctrl-C stops it
 demo-data: ## Fill the demo's database with sample brands and campaigns
 	$(READY) run -m tools.manage setup_demo
 
-screenshots: ## Pictures of the running demo's pages, with a Chromium [PORT=8000]
+screenshots: ## Pictures of every page, of the demo at PORT or of one of its own, with a Chromium
 	$(READY) test -m tools.screenshots --port "$(PORT)"
 
 shell: ## A Python shell on the demo's database
@@ -32,14 +32,15 @@ shell: ## A Python shell on the demo's database
 
 ##@ Check it
 
-test: ## All checks and the whole suite on PostgreSQL and SQLite [LABEL=a path or a word in names]
+test: ## All checks and the suite on PostgreSQL, its core on SQLite too [LABEL=a path or a word in names]
 	$(READY) test -m tools.test $(LABEL)
 
 test-faults: ## The long runs: more processes, more kills, longer walks, on PostgreSQL
 	$(READY) test -m tools.servers -- pytest -m faults --timeout 900 tests
 
-test-slow: ## Who may do what, races, kills, larger files, and that the benchmarks work, on PostgreSQL
+test-slow: ## Who may do what, races, kills, larger files, whether the benchmarks work; the rest on SQLite
 	$(READY) test -m tools.servers -- pytest -n 2 --dist loadgroup -m "slow and not faults" tests
+	$(READY) test -m tools.test --only "all on SQLite"
 
 test-browser: ## The pages in a headless Chromium, where one is installed [BROWSER=path]
 	$(READY) test -m tools.servers -- pytest -m browser tests/browser

@@ -23,8 +23,14 @@ from tools.bootstrap import ROOT
 from tools.processes import UnableToStart
 
 BIN = Path(sys.executable).parent
-ON_SQLITE = ("tests/unit/test_decision.py", "tests/flows", "tests/integration")
-"""What touches a database, and the decision; the rest of the unit tests would only do the same again."""
+ON_SQLITE = (
+    "tests/unit/test_decision.py", "tests/flows", "tests/integration/test_import.py",
+    "tests/integration/test_pacing.py", "tests/integration/test_posting.py", "tests/integration/test_reservations.py",
+    "tests/integration/test_setup_demo.py", "tests/integration/test_use_cases.py",
+)  # fmt: skip
+"""The decision, and what uses the database most; the unit tests would only do the same again."""
+ALL_ON_SQLITE = "all on SQLite"
+"""The step for what else touches a database. It is named to be run: `make test-slow` does."""
 ON_POSTGRES_ONLY = (
     "test_admin_*", "test_api_*", "test_*_page*", "test_access_*", "test_home*", "test_budget_guard*",
     "test_prospects*", "test_pacing_a*", "test_import_platforms*",
@@ -87,7 +93,7 @@ def django_steps(postgres_url: str) -> list[Step]:
 def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
     """The whole suite on PostgreSQL, and once more on SQLite, which the demo runs on; without the long runs."""
     chosen = selection(labels)
-    on_sqlite = chosen or (*ON_SQLITE, *(f"--ignore-glob=*/{name}" for name in ON_POSTGRES_ONLY))
+    on_sqlite = chosen or ON_SQLITE
     parallel = () if chosen else IN_PARALLEL
     pytest = [sys.executable, "-m", "pytest"]
     return [
@@ -103,6 +109,12 @@ def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
             may_be_empty=True,
         ),
     ]
+
+
+def _all_on_sqlite(usual: Step) -> Step:
+    pages = [f"--ignore-glob=*/{name}" for name in ON_POSTGRES_ONLY]
+    quick = [argument for argument in usual.command if argument not in ON_SQLITE]
+    return Step(ALL_ON_SQLITE, [*quick, "tests/flows", "tests/integration", *pages], usual.environment)
 
 
 def selection(labels: Sequence[str]) -> list[str]:
@@ -200,6 +212,7 @@ def choose(arguments: argparse.Namespace, labels: Sequence[str], postgres_url: s
     if not arguments.only:
         return every
     names = arguments.only.split(",")
+    every = [*every, _all_on_sqlite(tests[1])]
     unknown = set(names) - {step.name for step in every}
     if unknown:
         sys.exit(f"error: no such step: {', '.join(sorted(unknown))}. There are: {', '.join(s.name for s in every)}.")
@@ -218,7 +231,7 @@ def main(argv: Sequence[str]) -> int:
     servers.end_on_sigterm()
     try:
         steps = choose(arguments, labels, "postgres:///unused", sqlite_url)
-        if all(step.reads_code_only or step.name == "pytest on SQLite" for step in steps):
+        if all(step.reads_code_only or "on SQLite" in step.name for step in steps):
             results = run_all(steps, {})
         else:
             with servers.temporary_servers() as urls:

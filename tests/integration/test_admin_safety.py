@@ -23,7 +23,7 @@ from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendR
 from tests.factories import Story
 from tests.integration.admin_client import ACTOR, Person, errors_of, filled, messages_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 NASTY_NAMES = [
     "<script>alert(1)</script>", "\u202eacme",
@@ -245,7 +245,6 @@ def test_a_stale_window_form_is_refused(story: Story, ann: Person) -> None:
 # --- What is typed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NASTY_NAMES)
 def test_any_name_is_stored_escaped_or_refused_on_its_field(story: Story, ann: Person, name: str) -> None:
     for page, args, more in (
@@ -259,7 +258,6 @@ def test_any_name_is_stored_escaped_or_refused_on_its_field(story: Story, ann: P
         assert "<script>alert(1)" not in response.content.decode()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("amount", NASTY_AMOUNTS)
 def test_any_amount_is_refused_on_its_field(story: Story, ann: Person, amount: str) -> None:
     a = story.campaign()

@@ -19,7 +19,7 @@ from enforcement import services
 from spending.models import Reservation, Spend
 from tests.integration.api_client import token_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 PROBLEM = "application/problem+json"
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}

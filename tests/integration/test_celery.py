@@ -239,6 +239,7 @@ def a_task_in_mid_work(brand: UUID) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 class TestWorker:
     pytestmark = needs_servers
 

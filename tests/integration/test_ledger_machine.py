@@ -784,6 +784,7 @@ def play(**chosen: Any) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_whatever_happens_the_totals_are_the_ledger_and_the_states_are_what_the_table_of_holds_says() -> None:
     """The same sequences in each run."""
@@ -943,6 +944,7 @@ HOW_IT_ENDS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_any_order_of_the_same_events_ends_in_the_same_state() -> None:
     """Each budget is reached to the micro, so an event that is taken in late or early shows."""

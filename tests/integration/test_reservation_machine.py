@@ -278,6 +278,7 @@ def play(**chosen: Any) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_whatever_happens_nothing_is_granted_beyond_a_budget_and_the_books_agree() -> None:
     """The same sequences in each run."""
