@@ -80,7 +80,7 @@ def test_a_pause_shows_on_the_overview_without_reloading(visit: Visit) -> None:
     trouble = page.get_by_role("link", name="Acme: daily budget of 100.00 EUR used up, 3.50 EUR over it")
     expect(trouble).to_be_visible()
     expect(page.locator("#today-checked")).to_contain_text("Looked at")
-    page.get_by_role("link", name="Summer Sale · Acme").click()
+    page.get_by_role("link", name="Summer Sale · Acme").first.click()
     expect(page.get_by_text("Paused: daily budget used up. It will next run")).to_be_visible()
 
 
