@@ -514,3 +514,30 @@ def test_watching_prices_can_be_switched_off(story: Story) -> None:
     give(story, campaign, "google", "1000", settings={"anomaly_z": "off"})
 
     assert config_of(ChannelBudget.objects.get().settings).anomaly_z is None
+
+
+# --- What an opponent would try --------------------------------------------------------------------------------------
+
+
+def test_a_channel_with_a_budget_of_0_may_spend_nothing(story: Story) -> None:
+    campaign = paced(story, budget="0")
+
+    answer = reservations.can_spend(campaign.pk, Decimal("0.01"), story.now, channel="google")
+
+    assert answer.authorisation.code == Code.PACING
+    assert "daily budget: 0.00 of 0.00 left" in answer.text
+    check(story)
+
+
+def test_money_set_aside_before_midnight_in_auckland_and_settled_after_counts_on_the_old_day() -> None:
+    story = Story("2026-05-05 23:59:59", timezone="Pacific/Auckland", daily_budget="5000", monthly_budget="90000")
+    campaign = paced(story, budget="100", name="Total Wine")
+    made = reservations.reserve(uuid4(), campaign.pk, Decimal(40), channel="google", actor=ACTOR, now=story.now)
+    assert made.reservation is not None, made.text
+    story.clock("2026-05-06 00:00:01")
+
+    for _ in range(2):
+        reservations.settle(made.reservation.pk, Decimal(40), actor=ACTOR, now=story.now)
+
+    assert spent_today(story, campaign, "google") == 0
+    assert not HourTotal.objects.exists(), "it is of a day that was over when it was reported"
