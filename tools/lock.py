@@ -13,7 +13,7 @@ from pathlib import Path
 from tools.bootstrap import ROOT
 
 # In this order: each is held to the versions of those before it.
-LOCKS = ("base", "local", "dev", "uv")
+LOCKS = ("base", "local", "dev", "uv", "flower")
 
 
 def main(options: list[str]) -> int:
