@@ -15,6 +15,8 @@ import pytest
 from django.conf import settings
 from pytest_django import DjangoDbBlocker
 
+pytest_plugins = ["tests.figures"]
+
 # Production serves static files that collectstatic has named by their content. Tests use them as they lie.
 settings.STATIC_ROOT = None
 settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"

@@ -152,6 +152,7 @@ def test_8_an_override_runs_until_local_midnight_and_the_monthly_budget_still_ho
     assert story.holds(a) == DAILY
 
 
+@pytest.mark.fault(39)
 def test_9_an_adjustment_or_an_amended_spend_starts_the_campaign_at_once() -> None:
     story = Story()
     a = story.campaign()
@@ -169,6 +170,7 @@ def test_9_an_adjustment_or_an_amended_spend_starts_the_campaign_at_once() -> No
     assert story.runs(a)
 
 
+@pytest.mark.fault(37)
 def test_10_late_spend_changes_its_own_day_and_month_only() -> None:
     story = Story("2026-05-02 10:00")
     a = story.campaign()
@@ -264,6 +266,7 @@ def test_14_only_inactive_rows_are_a_configuration_warning_and_no_rows_are_aroun
     assert story.runs(a)
 
 
+@pytest.mark.fault(28)
 def test_15_after_three_days_down_one_run_sets_everything_right_and_a_second_changes_nothing() -> None:
     story = Story("2026-04-30 23:50")
     a = story.campaign()

@@ -84,6 +84,7 @@ def test_a_token_acts_for_its_person_and_says_so(story: Story) -> None:
     assert answer.json() == {"caller": f"token: Bidder ({token.prefix}…) for mia", "brands": ["Acme"]}
 
 
+@pytest.mark.need(6)
 def test_a_token_is_as_long_as_promised_and_only_its_digest_is_kept(story: Story) -> None:
     token, text = issued(person(Role.MANAGER), story.now)
 
@@ -107,6 +108,7 @@ def dump_of_the_database() -> str:
     return "\n".join(rows)
 
 
+@pytest.mark.need(6)
 def test_a_revoked_token_is_refused_at_once_and_kept(story: Story) -> None:
     token, text = issued(person(Role.MANAGER), story.now)
     client = bearer(text)
@@ -297,6 +299,7 @@ def test_nobody_gets_401_and_is_told_how_to_come_in(story: Story) -> None:
 # --- Sessions
 
 
+@pytest.mark.need(16)
 def test_a_session_needs_the_csrf_token_to_change_anything(story: Story) -> None:
     client = APIClient(enforce_csrf_checks=True)
     client.force_login(person(Role.MANAGER, story.brand, name="mia"))
@@ -311,6 +314,7 @@ def test_a_session_needs_the_csrf_token_to_change_anything(story: Story) -> None
     assert (without.status_code, with_token.status_code, other_site.status_code) == (403, 201, 403)
 
 
+@pytest.mark.need(16)
 def test_a_token_needs_no_csrf_token_and_ignores_the_session(story: Story) -> None:
     client = APIClient(enforce_csrf_checks=True)
     client.force_login(person(Role.VIEWER, name="vic"))
@@ -322,6 +326,7 @@ def test_a_token_needs_no_csrf_token_and_ignores_the_session(story: Story) -> No
     assert answer.json()["caller"].endswith("for mia")
 
 
+@pytest.mark.need(16)
 def test_logging_out_ends_the_session_in_the_api_too(story: Story) -> None:
     client = APIClient()
     client.force_login(person(Role.MANAGER))
@@ -390,6 +395,7 @@ def test_outside_demo_mode_the_demos_way_in_is_shut(demo: APIClient, settings: S
 # --- The whole of the API
 
 
+@pytest.mark.need(1)
 @pytest.mark.urls("budget_system.urls")
 def test_every_view_of_the_api_declares_what_it_needs(story: Story) -> None:
     boss = person(Role.ADMINISTRATOR)

@@ -45,6 +45,7 @@ print(sum(count.admitted for count in counts), sorted(count.used for count in co
 """
 
 
+@pytest.mark.need(10)
 @pytest.mark.postgres
 def test_fifty_calls_at_once_from_five_processes_on_a_limit_of_ten_let_exactly_ten_through() -> None:
     # With PostgreSQL comes a real Valkey.
@@ -104,6 +105,7 @@ def test_the_brokers_url_leads_to_the_same_server(url: str, kwargs: dict[str, ob
     assert (used["socket_timeout"], used["socket_connect_timeout"]) == (0.2, 0.2)
 
 
+@pytest.mark.fault(24)
 def test_without_redis_requests_are_counted_here_and_that_is_said_once_a_minute(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,6 +186,7 @@ def tries(client: Client, name: str, password: str, address: str) -> int:
     return client.post(reverse("admin:login"), data, REMOTE_ADDR=address).status_code
 
 
+@pytest.mark.need(10)
 @pytest.mark.django_db
 def test_five_wrong_passwords_make_the_name_wait_at_that_address_and_nowhere_else() -> None:
     user = User.objects.create_superuser("ann", "", "a-long-password")
@@ -240,6 +243,7 @@ def test_an_administrator_ends_the_wait() -> None:
     assert tries(Client(), "ann", "a-long-password", "192.0.2.4") == 302
 
 
+@pytest.mark.need(10)
 @pytest.mark.django_db
 def test_an_address_tries_so_often_a_minute_whatever_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
     limiter = Limiter("memory://")

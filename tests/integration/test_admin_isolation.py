@@ -118,6 +118,7 @@ def test_every_admin_says_who_sees_what_it_shows() -> None:
     assert set(OF_A_BRAND) <= set(admin.site._registry)
 
 
+@pytest.mark.need(2)
 def test_no_list_search_filter_or_choice_tells_of_another_brand(member: Client, ours: Story, theirs: Story) -> None:
     opened = 0
 
@@ -134,6 +135,7 @@ def test_no_list_search_filter_or_choice_tells_of_another_brand(member: Client, 
     assert "Search" in text_of(member.get(reverse("admin:campaigns_campaign_changelist")))
 
 
+@pytest.mark.need(2)
 def test_no_page_or_action_opens_for_what_belongs_to_another_brand(member: Client, ours: Story, theirs: Story) -> None:
     before = rows_of(theirs.brand)
     sent = 0
@@ -159,6 +161,7 @@ def test_no_page_or_action_opens_for_what_belongs_to_another_brand(member: Clien
     assert rows_of(theirs.brand) == before
 
 
+@pytest.mark.need(2)
 def test_no_form_takes_a_thing_of_another_brand(member: Client, ours: Story, theirs: Story) -> None:
     before = rows_of(theirs.brand)
     campaign = Campaign.objects.get(name="Quagga")
@@ -252,6 +255,7 @@ MAY_ADD = {
 }  # fmt: skip
 
 
+@pytest.mark.need(3)
 @pytest.mark.parametrize("role", list(Role))
 def test_each_role_does_what_it_may_and_nothing_else(role: Role, ours: Story) -> None:
     client = at_the_admin(person(role, ours.brand))

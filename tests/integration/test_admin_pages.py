@@ -264,6 +264,7 @@ def test_who_logs_in_arrives_at_the_overview(story: Story, ann: Person) -> None:
 # --- Escaping
 
 
+@pytest.mark.need(20)
 @pytest.mark.slow
 def test_names_with_markup_are_escaped_on_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story(name=SCRIPT)
@@ -284,6 +285,7 @@ def test_names_with_markup_are_escaped_on_every_page(monkeypatch: pytest.MonkeyP
         assert "<script>alert(1)" not in body, url
 
 
+@pytest.mark.need(20)
 def test_messages_with_markup_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story(name=SCRIPT)
     ann = Person(story, monkeypatch)

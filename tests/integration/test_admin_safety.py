@@ -52,6 +52,7 @@ def stored(model: Any, pk: object) -> dict[str, Any]:
 # --- Outputs
 
 
+@pytest.mark.need(5)
 def test_a_post_that_adds_outputs_of_a_campaign_changes_none_of_them(story: Story, ann: Person) -> None:
     a = story.campaign()
     story.spend(a, "100")
@@ -176,6 +177,7 @@ def test_a_stale_brand_form_is_refused_and_shows_what_was_typed(story: Story, an
     assert (story.brand.daily_budget, story.brand.monthly_budget) == (100, 3000)
 
 
+@pytest.mark.fault(57)
 def test_a_stale_campaign_form_is_refused_with_its_schedule(story: Story, ann: Person) -> None:
     a = story.campaign()
     data = filled(ann.opens("campaigns_campaign_change", a.pk))
@@ -190,6 +192,7 @@ def test_a_stale_campaign_form_is_refused_with_its_schedule(story: Story, ann: P
     assert Schedule.objects.count() == 0
 
 
+@pytest.mark.fault(57)
 def test_a_change_between_the_check_of_the_form_and_the_lock_is_not_lost(
     story: Story, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +248,7 @@ def test_a_stale_window_form_is_refused(story: Story, ann: Person) -> None:
 # --- What is typed
 
 
+@pytest.mark.fault(55)
 @pytest.mark.parametrize("name", NASTY_NAMES)
 def test_any_name_is_stored_escaped_or_refused_on_its_field(story: Story, ann: Person, name: str) -> None:
     for page, args, more in (

@@ -196,6 +196,7 @@ def routes() -> dict[str, list[Route]]:
     return found
 
 
+@pytest.mark.need(3)
 def test_every_path_and_method_has_its_line() -> None:
     there = {f"{method} {path}" for path, some in routes().items() for route in some for method in route.methods}
     public = {name for name in there if name.split()[1] in PUBLIC}
@@ -462,6 +463,7 @@ def _url(line: Line, agency: Agency, id: str | None = None) -> str:
 # --- The matrix
 
 
+@pytest.mark.need(3)
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
 def test_each_caller_may_what_the_table_says(world: World, line: Line) -> None:
     for caller in NOBODY_KNOWN:
@@ -512,6 +514,7 @@ def test_a_path_that_there_is_not_tells_nothing_to_who_is_not_known(world: World
 RECORDS = {model.__name__: model for model in (AuditEntry, Spend, Reservation, SpendImport)}
 
 
+@pytest.mark.need(17)
 @pytest.mark.parametrize("line", WRITES, ids=lambda line: line.name)
 @pytest.mark.parametrize("caller", ["superuser", "token: for our brands"])
 def test_every_write_leaves_one_record_of_who_and_from_where(world: World, line: Line, caller: str) -> None:
@@ -549,6 +552,7 @@ def _answer(response: Any, *ids: str) -> tuple[int, str, str]:
     return response.status_code, str(response.get("Content-Type")), text
 
 
+@pytest.mark.need(2)
 @pytest.mark.parametrize("line", OF_ONE, ids=lambda line: line.name)
 def test_anothers_thing_is_answered_as_one_that_there_is_not(world: World, line: Line) -> None:
     unknown = str(uuid4())
@@ -586,6 +590,7 @@ IN_BODIES: dict[str, Callable[[World, str], Any]] = {
 }
 
 
+@pytest.mark.need(2)
 @pytest.mark.parametrize("case", IN_BODIES)
 def test_anothers_id_in_a_body_is_answered_as_one_that_there_is_not(world: World, case: str) -> None:
     method, path, kind = case.split()
@@ -602,6 +607,7 @@ def test_anothers_id_in_a_body_is_answered_as_one_that_there_is_not(world: World
         assert theirs.status_code in {400, 403} or '"recorded":0' in theirs.content.decode()
 
 
+@pytest.mark.need(2)
 @pytest.mark.parametrize("caller", SEES_OURS_ONLY)
 def test_a_file_for_anothers_brand_is_answered_as_for_one_that_there_is_not(world: World, caller: str) -> None:
     api, unknown, known = world.callers[caller], str(uuid4()), world.theirs.brand
@@ -617,6 +623,7 @@ def test_a_file_for_anothers_brand_is_answered_as_for_one_that_there_is_not(worl
         assert str(left).replace(known, "ID") == str(right).replace(unknown, "ID")
 
 
+@pytest.mark.need(2)
 @pytest.mark.parametrize("caller", ["viewer", "manager", "token: for our brands"])
 def test_lists_show_search_count_and_order_only_ones_own(world: World, caller: str) -> None:
     api, secrets = world.callers[caller], {*world.theirs.ids.values(), "Theirs"}

@@ -131,6 +131,7 @@ def test_wrong_fields_are_told_as_a_list_and_under_their_own_names(send: Caller,
     assert {error["field"] for error in nested["errors"]} >= {"windows.1.day_of_week", "windows.1.end_time"}
 
 
+@pytest.mark.need(22)
 def test_an_unexpected_error_is_500_with_a_number_and_changes_nothing(send: Caller, things: Things) -> None:
     with mock.patch.object(services, "change_brand", side_effect=RuntimeError("secret words")):
         response = send("PATCH", f"brands/{things.brand}/", {"name": "Other"})
@@ -141,6 +142,7 @@ def test_an_unexpected_error_is_500_with_a_number_and_changes_nothing(send: Call
     assert Brand.objects.get().name == "Acme"
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_database_that_does_not_answer_is_503(send: Caller, method: str) -> None:
     def down(*_: Any) -> Any:
@@ -178,6 +180,7 @@ TAKEN = {
 """All that any door of these takes. Each takes some; of the rest of any model's fields none takes any."""
 
 
+@pytest.mark.need(5)
 def test_no_field_of_any_model_can_be_set_unless_it_is_an_input(send: Caller, things: Things) -> None:
     names = {
         name
@@ -220,6 +223,7 @@ RIGHT_AMOUNTS = {
 }  # fmt: skip
 
 
+@pytest.mark.fault(41)
 @pytest.mark.parametrize("text", WRONG_AMOUNTS, ids=lambda text: text[:24].encode("unicode_escape").decode())
 def test_what_is_no_amount_is_refused_and_nothing_is_recorded(send: Caller, things: Things, text: str) -> None:
     for path in ("spends/", "reservations/"):
@@ -282,6 +286,8 @@ def test_a_body_that_is_no_json_object_is_refused(send: Caller, body: bytes, sta
     assert send("POST", "brands/", body).status_code == status
 
 
+@pytest.mark.fault(56)
+@pytest.mark.need(11)
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
 @pytest.mark.parametrize("headers", [{}, {"HTTP_IDEMPOTENCY_KEY": "a"}])
 def test_a_huge_body_is_not_read(send: Caller, settings: Settings, kind: str, headers: dict[str, str]) -> None:
@@ -424,6 +430,7 @@ NAMES = {
 }  # fmt: skip
 
 
+@pytest.mark.fault(55)
 @pytest.mark.parametrize(("name", "kept"), NAMES.items(), ids=lambda text: ascii(text)[:20])
 def test_names_of_all_scripts_are_kept_in_one_form(send: Caller, name: str, kept: str | None) -> None:
     response = send("POST", "brands/", {"name": name})

@@ -93,6 +93,7 @@ def test_a_replay_shows_what_was_answered_and_not_what_is_now(api: Api, campaign
     assert once(api, "brands/", {"name": "New"}) == (201, "true", first[2])
 
 
+@pytest.mark.fault(7)
 def test_another_body_or_path_under_the_same_key_is_refused(api: Api, campaign: str) -> None:
     spend = {"campaign": campaign, "amount": "1"}
     once(api, "spends/", spend)
@@ -146,6 +147,7 @@ def test_a_key_nobody_can_print_is_refused(api: Api, key: str) -> None:
     assert not Brand.objects.exists()
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("where", ["before the answer is kept", "after the answer is kept"])
 def test_a_crash_in_between_leaves_neither_the_effect_nor_the_answer(api: Api, campaign: str, where: str) -> None:
     api.client.raise_request_exception = False
@@ -167,6 +169,7 @@ def test_a_crash_in_between_leaves_neither_the_effect_nor_the_answer(api: Api, c
     assert api.get(f"campaigns/{campaign}/")["status"] == "PAUSED"
 
 
+@pytest.mark.fault(8)
 @pytest.mark.postgres
 @pytest.mark.parametrize("round_", range(3))
 def test_eight_at_once_with_one_key_have_one_effect(root: User, campaign: str, round_: int) -> None:

@@ -255,6 +255,7 @@ def test_a_few_cases_of_every_operation_keep_its_promises(case: Any, token: str)
     _keeps_promises(case, token)
 
 
+@pytest.mark.need(23)
 @pytest.mark.faults
 @pytest.mark.timeout(600)
 @thorough.parametrize()  # type: ignore[untyped-decorator]

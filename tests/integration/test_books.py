@@ -101,6 +101,7 @@ def test_a_row_that_no_spend_accounts_for_must_be_zero() -> None:
     assert repaired(story).differences == 0
 
 
+@pytest.mark.fault(59)
 def test_a_spend_slipped_past_the_totals_stops_the_brand_once_rebuilt() -> None:
     story = Story()
     a = story.campaign("A")
@@ -252,6 +253,7 @@ def test_the_command_shows_what_differs_and_repairs_it(monkeypatch: pytest.Monke
     assert mended.getvalue().endswith("INFO Ledger check completed: {'periods': 5, 'differences': 0}\n")
 
 
+@pytest.mark.fault(59)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     spends=st.lists(

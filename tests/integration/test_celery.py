@@ -25,6 +25,7 @@ from enforcement import services
 from enforcement.models import Run, RunKind
 from enforcement.runs import LEASE
 from spending.models import BudgetPeriod, PeriodKind
+from tests.figures import Figure
 from tests.integration.processes import (
     ROOT,
     broken_chains,
@@ -67,6 +68,7 @@ def test_each_beat_names_a_task_that_a_worker_knows() -> None:
     assert "tasks.budget_tasks.health_check_task" in tasks
 
 
+@pytest.mark.fault(26)
 def test_every_tick_expires_before_the_next_one_comes() -> None:
     intervals_s = {"enforce_dayparting": 60, "enforce_budget_limits": 300, "daily_reset": 86_400}
 
@@ -259,7 +261,8 @@ class TestWorker:
         assert each_started_once()
         assert list(Run.objects.order_by("id").values_list("counts__activated", flat=True)) == [3, 0]
 
-    def test_a_task_whose_child_is_killed_takes_effect_once(self, programs: Starter) -> None:
+    @pytest.mark.fault(19)
+    def test_a_task_whose_child_is_killed_takes_effect_once(self, programs: Starter, figure: Figure) -> None:
         """The message comes back at once, while the dead run still has its lease; the tick after the lease acts."""
         brand = waiting_campaigns(2)
         worker = programs.worker()
@@ -274,12 +277,13 @@ class TestWorker:
         wait_until(lambda: finished() == 1, "the next tick has run")
 
         [left] = Run.objects.exclude(error="")
-        print("fault 19: child killed in mid-task, message redelivered at once, effects per campaign 1")
+        figure("child killed in mid-task, message redelivered at once, effects per campaign 1")
         assert worker.says("received") == 3
         assert "did not finish" in left.error
         assert each_started_once()
         assert broken_chains() == []
 
+    @pytest.mark.fault(19)
     @pytest.mark.faults
     def test_a_task_whose_whole_worker_is_killed_takes_effect_once_when_its_message_comes_back(
         self, programs: Starter
@@ -300,8 +304,11 @@ class TestWorker:
         assert each_started_once()
         assert broken_chains() == []
 
+    @pytest.mark.fault(20)
     @pytest.mark.faults
-    def test_a_message_that_is_handed_out_again_while_its_task_runs_has_one_effect(self, programs: Starter) -> None:
+    def test_a_message_that_is_handed_out_again_while_its_task_runs_has_one_effect(
+        self, programs: Starter, figure: Figure
+    ) -> None:
         hasty = {"visibility_timeout": 1, "unacked_restore_interval": 1, "unacked_restore_throttle": 1}
         brand = waiting_campaigns(2)
         worker = programs.worker(2, broker_transport_options=hasty)
@@ -311,12 +318,13 @@ class TestWorker:
         wait_until(lambda: finished() == 1, "the first has ended")
 
         executions = worker.says("received")
-        print(f"fault 20: visibility timeout 1 s, executions {executions}, effects per campaign 1")
+        figure(f"visibility timeout 1 s, executions {executions}, effects per campaign 1")
         assert executions > 1
         assert each_started_once()
 
+    @pytest.mark.fault(22)
     @pytest.mark.faults
-    def test_two_beats_and_senders_in_a_hurry_have_the_effects_of_one(self, programs: Starter) -> None:
+    def test_two_beats_and_senders_in_a_hurry_have_the_effects_of_one(self, programs: Starter, figure: Figure) -> None:
         brand = waiting_campaigns(20)
         beats = [programs.beat(1), programs.beat(1)]
         worker = programs.worker(3)
@@ -338,7 +346,7 @@ class TestWorker:
         stop(worker.process, signal.SIGTERM, limit_s=30)
 
         skipped, runs = worker.says("is under way since"), Run.objects.count()
-        print(f"fault 22: two beats and two senders, {runs} runs, {skipped} found one under way, effects 1 a campaign")
+        figure(f"two beats and two senders, {runs} runs, {skipped} found one under way, effects 1 a campaign")
         assert not Run.objects.exclude(error="").exists()
         assert each_started_once()
         days = BudgetPeriod.objects.filter(scope_id=brand, kind=PeriodKind.DAY)

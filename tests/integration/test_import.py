@@ -81,6 +81,7 @@ def test_the_same_file_again_changes_nothing() -> None:
     assert (month(story), Spend.objects.count(), SpendRevision.objects.count()) == (Decimal("60.10"), 2, 0)
 
 
+@pytest.mark.fault(38)
 def test_a_newer_file_corrects_and_keeps_the_former_value() -> None:
     story = Story()
     story.campaign("A", external_id="11")

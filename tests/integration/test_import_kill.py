@@ -60,6 +60,7 @@ def worker(record: SpendImport) -> Any:
     return subprocess.Popen(command, cwd=ROOT, env=environment(DJANGO_SETTINGS_MODULE="budget_system.settings"))
 
 
+@pytest.mark.fault(53)
 def test_a_killed_import_is_gone_on_with_and_accounts_for_every_row(waiting: SpendImport) -> None:
     with worker(waiting) as process:
         wait_until(Spend.objects.exists, "the first batch")
@@ -87,6 +88,7 @@ def test_a_killed_import_is_gone_on_with_and_accounts_for_every_row(waiting: Spe
     assert books.check(later).differences == 0
 
 
+@pytest.mark.fault(53)
 def test_a_killed_undo_is_gone_on_with(waiting: SpendImport) -> None:
     run_import(waiting.pk, clock=clock.now)
     command = [sys.executable, "manage.py", "undo_import", str(waiting.pk), "--reason", "Wrong", "--yes"]

@@ -233,6 +233,7 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     assert not SpendImport.objects.exists()
 
 
+@pytest.mark.need(11)
 def test_a_packed_file_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spending.reports.archives.MAX_UNPACKED_BYTES", 2**20)
     bomb = gzip.compress(b"Day,Campaign ID,Cost\n" + b"2026-05-05,11,1\n" * 2**17)
@@ -243,6 +244,7 @@ def test_a_packed_file_that_unpacks_without_end_is_refused(monkeypatch: pytest.M
     assert "larger than 1 MB unpacked" in record.error
 
 
+@pytest.mark.need(27)
 def test_a_file_name_is_kept_without_folders_and_what_cannot_be_shown() -> None:
     story = Story()
 
@@ -267,6 +269,7 @@ def test_too_many_rejects_are_cut_and_that_is_said(monkeypatch: pytest.MonkeyPat
     assert record.report["rejects_left_out"] == 10 - written
 
 
+@pytest.mark.fault(54)
 def test_nul_in_a_file_does_not_keep_it_out_of_the_records() -> None:
     story = Story()
 
@@ -480,6 +483,7 @@ def test_progress_is_written_at_most_once_a_second(django_assert_num_queries: An
     assert (record.done, record.total) == (5, 10)
 
 
+@pytest.mark.fault(21)
 def test_an_import_that_ends_every_worker_is_given_up() -> None:
     story = Story()
     story.campaign("A", external_id="11")

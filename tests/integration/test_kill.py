@@ -12,6 +12,7 @@ from campaigns.holds import Hold
 from campaigns.models import Campaign, StateChange
 from enforcement import services
 from spending.models import BudgetPeriod, PeriodKind, Spend
+from tests.figures import Figure
 from tests.integration.processes import (
     Crew,
     Step,
@@ -64,8 +65,11 @@ def kill_while_it_waits(worker: Worker, step: Step, obstacle: AbstractContextMan
     wait_until(lambda: is_gone(worker.backend), "the database has noticed")
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=[pytest.mark.faults, pytest.mark.timeout(600)])])
-def test_a_process_killed_in_mid_transaction_leaves_nothing_and_the_repetition_counts_once(rounds: int) -> None:
+def test_a_process_killed_in_mid_transaction_leaves_nothing_and_the_repetition_counts_once(
+    rounds: int, figure: Figure
+) -> None:
     """Each round kills it before the ledger, between ledger and totals, before the states, and before the record."""
     brand, campaigns = a_brand_nearly_spent()
     with Crew(4 * rounds, **PATIENT) as crew, Crew(1) as survivors:
@@ -85,7 +89,7 @@ def test_a_process_killed_in_mid_transaction_leaves_nothing_and_the_repetition_c
             for spend in Spend.objects.filter(key__startswith="crossing", voided_at=None):
                 services.void_spend(spend.pk, reason="The next round", actor=ANNA, now=NOON)
 
-    print(f"fault 12: {kills} processes killed in mid-transaction, mismatches {mismatches}")
+    figure(f"{kills} processes killed in mid-transaction, mismatches {mismatches}")
     assert mismatches == 0
     assert StateChange.objects.count() == 6 * kills
     assert everything_wrong(NOON) == []
@@ -109,7 +113,8 @@ def steps_of_an_import(campaigns: list[UUID], rows: int, size: int) -> list[Step
     ]
 
 
-def test_an_import_killed_at_any_point_and_sent_again_counts_as_once() -> None:
+@pytest.mark.fault(53)
+def test_an_import_killed_at_any_point_and_sent_again_counts_as_once(figure: Figure) -> None:
     """Killed after so many rows are committed, wherever in its work it then is."""
     _, campaigns = a_brand_nearly_spent()
     steps = steps_of_an_import(campaigns, 600, 20)
@@ -128,7 +133,7 @@ def test_an_import_killed_at_any_point_and_sent_again_counts_as_once() -> None:
     total = sum(Decimal(row[1]) for step in steps for row in step["rows"])
     [month] = BudgetPeriod.objects.of_brands().filter(kind=PeriodKind.MONTH, starts_on="2026-03-01")
     doubled = Spend.objects.count() - 600
-    print(f"fault 53: killed with {left} of 600 rows committed, sent again, double rows {doubled}")
+    figure(f"killed with {left} of 600 rows committed, sent again, double rows {doubled}")
     assert doubled == 0
     assert all(0 < count < 600 and count % 20 == 0 for count in left)
     assert told == ["replayed"] * left[-1] + ["recorded"] * (600 - left[-1])
@@ -145,6 +150,7 @@ def kill(worker: Worker) -> None:
     wait_until(lambda: is_gone(worker.backend), "the database has noticed")
 
 
+@pytest.mark.fault(15)
 def test_a_session_that_the_database_ends_has_done_nothing_and_the_next_request_succeeds() -> None:
     brand, campaigns = a_brand_nearly_spent()
     step = batch(campaigns, "40", "k")

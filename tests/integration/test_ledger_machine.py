@@ -784,6 +784,7 @@ def play(**chosen: Any) -> None:
     )
 
 
+@pytest.mark.fault(5, 34, 39, 44)
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_whatever_happens_the_totals_are_the_ledger_and_the_states_are_what_the_table_of_holds_says() -> None:
@@ -791,6 +792,7 @@ def test_whatever_happens_the_totals_are_the_ledger_and_the_states_are_what_the_
     play(max_examples=25, stateful_step_count=25, derandomize=True, phases=(Phase.explicit, Phase.generate))
 
 
+@pytest.mark.fault(5, 34, 39, 44)
 @pytest.mark.faults
 @pytest.mark.timeout(1_800)
 @pytest.mark.django_db
@@ -944,6 +946,7 @@ HOW_IT_ENDS = (
 )  # fmt: skip
 
 
+@pytest.mark.fault(38)
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_any_order_of_the_same_events_ends_in_the_same_state() -> None:
@@ -974,6 +977,7 @@ def campaign_of(brand: UUID, name: str = "A", now: datetime = NOON) -> UUID:
     return services.create_campaign(brand, {"name": name}, rows=[], actor=ANNA, now=now).pk
 
 
+@pytest.mark.fault(34)
 @pytest.mark.django_db
 def test_where_it_is_yesterday_again_after_a_change_of_zone_the_present_budget_stops_all_campaigns() -> None:
     """The day has a row from the first time, with the budget of then; a spend must be measured by that of now."""

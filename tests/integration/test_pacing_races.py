@@ -25,6 +25,7 @@ pytestmark = [
 FREE = {"frontload_protection_hours": 0, "max_hourly_spend_pct": "1", "velocity_factor": "1440"}
 
 
+@pytest.mark.fault(2)
 def test_of_eight_processes_at_a_channels_1_000_none_gets_beyond(crew: Crew) -> None:
     _, [campaign] = brand_with(1, daily_budget="100000")
     given = {"daily_budget": "1000", "strategy": "even_distribution", "settings": FREE}

@@ -31,6 +31,7 @@ def test_the_same_key_with_the_same_content_is_answered_with_the_first_result() 
     assert story.total(a, PeriodKind.DAY, "2026-05-05") == 10
 
 
+@pytest.mark.fault(7)
 def test_the_same_key_with_other_content_is_refused_even_after_an_amendment() -> None:
     story = Story()
     a = story.campaign()
@@ -188,6 +189,7 @@ def test_an_import_corrects_its_own_rows_and_leaves_what_a_person_voided() -> No
     assert story.total(a, PeriodKind.DAY, "2026-05-05") == 0
 
 
+@pytest.mark.fault(43)
 def test_a_total_too_large_to_keep_is_refused_before_it_wraps() -> None:
     story = Story(daily_budget=None, monthly_budget=None)
     a = story.campaign()

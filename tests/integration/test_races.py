@@ -17,6 +17,7 @@ from campaigns.models import Campaign, StateChange
 from enforcement import services
 from enforcement.models import Run
 from spending.models import BudgetPeriod, PeriodKind, Spend
+from tests.figures import Figure
 from tests.integration.processes import (
     Crew,
     Step,
@@ -120,6 +121,7 @@ class Watch:
 # --- Spends ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(
     "each",
     [
@@ -128,7 +130,7 @@ class Watch:
         pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)]),
     ],
 )
-def test_no_micro_is_lost_when_eight_processes_spend_on_one_brand(crew: Crew, each: int) -> None:
+def test_no_micro_is_lost_when_eight_processes_spend_on_one_brand(crew: Crew, each: int, figure: Figure) -> None:
     _, campaigns = brand_with(4, daily_budget="100")
     amounts = micro_amounts(each)
     watch = Watch()
@@ -137,7 +139,7 @@ def test_no_micro_is_lost_when_eight_processes_spend_on_one_brand(crew: Crew, ea
 
     lost = lost_micros(8 * sum(map(Decimal, amounts), Decimal(0)))
     rate = 8 * each / seconds(answers)
-    print(f"fault 1, one brand: {8 * each} spends, lost micros {lost}, {rate:.0f}/s, {watch.looks} looks")
+    figure(f"one brand: {8 * each} spends, lost micros {lost}, {rate:.0f}/s, {watch.looks} looks")
     assert outcomes(answers) == {"recorded": 8 * each}
     assert lost == 0
     assert (watch.wrongly_running, watch.wrongly_stopped) == (0, 0)
@@ -146,6 +148,7 @@ def test_no_micro_is_lost_when_eight_processes_spend_on_one_brand(crew: Crew, ea
     assert list(StateChange.objects.values_list("to_holds", flat=True)) == [(Hold.DAILY_BUDGET_EXCEEDED,)] * 4
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(
     "each",
     [
@@ -154,21 +157,26 @@ def test_no_micro_is_lost_when_eight_processes_spend_on_one_brand(crew: Crew, ea
         pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)]),
     ],
 )
-def test_no_micro_is_lost_when_eight_processes_spend_over_a_hundred_brands(crew: Crew, each: int) -> None:
+def test_no_micro_is_lost_when_eight_processes_spend_over_a_hundred_brands(
+    crew: Crew, each: int, figure: Figure
+) -> None:
     campaigns = many_brands(100)
     amounts = micro_amounts(each)
 
     answers = crew.work(*(spends(campaigns[start * 12 :], amounts) for start in range(8)))
 
     lost = lost_micros(8 * sum(map(Decimal, amounts), Decimal(0)))
-    print(f"fault 1, 100 brands: {8 * each} spends, lost micros {lost}, {8 * each / seconds(answers):.0f}/s")
+    figure(f"100 brands: {8 * each} spends, lost micros {lost}, {8 * each / seconds(answers):.0f}/s")
     assert outcomes(answers) == {"recorded": 8 * each}
     assert lost == 0
     assert everything_wrong(NOON) == []
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("keys", [60, pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(600)])])
-def test_the_same_keys_from_eight_processes_count_once_and_all_are_told_the_same(crew: Crew, keys: int) -> None:
+def test_the_same_keys_from_eight_processes_count_once_and_all_are_told_the_same(
+    crew: Crew, keys: int, figure: Figure
+) -> None:
     _, campaigns = brand_with(3)
     steps = spends(campaigns, micro_amounts(keys), key="invoice-")
 
@@ -176,7 +184,7 @@ def test_the_same_keys_from_eight_processes_count_once_and_all_are_told_the_same
 
     told = [[result[0][1] for result in answer["answers"]] for answer in answers]
     counted = Spend.objects.count()
-    print(f"fault 6: {8 * keys} requests with {keys} keys, counted {counted}, {8 * keys / seconds(answers):.0f}/s")
+    figure(f"{8 * keys} requests with {keys} keys, counted {counted}, {8 * keys / seconds(answers):.0f}/s")
     assert counted == keys
     assert outcomes(answers) == {"recorded": keys, "replayed": 7 * keys}
     assert all(ids == told[0] for ids in told)
@@ -184,7 +192,8 @@ def test_the_same_keys_from_eight_processes_count_once_and_all_are_told_the_same
     assert everything_wrong(NOON) == []
 
 
-def test_batches_over_the_same_brands_in_any_order_never_deadlock(crew: Crew) -> None:
+@pytest.mark.fault(17)
+def test_batches_over_the_same_brands_in_any_order_never_deadlock(crew: Crew, figure: Figure) -> None:
     campaigns = many_brands(24)
     before = deadlocks()
     batches = 12
@@ -203,7 +212,7 @@ def test_batches_over_the_same_brands_in_any_order_never_deadlock(crew: Crew) ->
 
     rows = 6 * batches * 16
     found = deadlocks() - before
-    print(f"fault 17: {6 * batches} batches, {rows} rows, deadlocks {found}, {rows / seconds(answers):.0f} rows/s")
+    figure(f"{6 * batches} batches, {rows} rows, deadlocks {found}, {rows / seconds(answers):.0f} rows/s")
     assert found == 0
     assert Spend.objects.count() == rows
     assert lost_micros(rows * Decimal("0.100001")) == 0
@@ -233,7 +242,8 @@ def test_the_spend_that_reaches_the_budget_stops_all_campaigns_of_the_brand_in_i
 # --- Budgets and people beside spends --------------------------------------------------------------------------------
 
 
-def test_spends_that_waited_while_the_budget_was_cut_find_the_new_budget(crew: Crew) -> None:
+@pytest.mark.fault(4)
+def test_spends_that_waited_while_the_budget_was_cut_find_the_new_budget(crew: Crew, figure: Figure) -> None:
     brand, campaigns = brand_with(4, daily_budget="1000")
     crew.workers[0].ask(*spends(campaigns, ["30"] * 3))
     jobs = [spends(campaigns[number % 4 :], ["1.000001"]) for number in range(6)]
@@ -251,7 +261,7 @@ def test_spends_that_waited_while_the_budget_was_cut_find_the_new_budget(crew: C
         answers = working.result()
 
     [period] = BudgetPeriod.objects.of_brands().filter(kind=PeriodKind.DAY)
-    print(f"fault 4: {watch.looks} looks while 6 spends and a cut passed, stale running {watch.wrongly_running}")
+    figure(f"{watch.looks} looks while 6 spends and a cut passed, stale running {watch.wrongly_running}")
     assert [answer["answers"] for answer in answers[3:4]] == [["done"]]
     assert (period.budget, period.used) == (92, Decimal("96.000006"))
     assert (watch.wrongly_running, watch.wrongly_stopped) == (0, 0)
@@ -260,7 +270,10 @@ def test_spends_that_waited_while_the_budget_was_cut_find_the_new_budget(crew: C
     assert everything_wrong(NOON) == []
 
 
-def test_budgets_raised_and_cut_while_others_spend_leave_no_moment_in_which_a_state_is_wrong(crew: Crew) -> None:
+@pytest.mark.fault(5)
+def test_budgets_raised_and_cut_while_others_spend_leave_no_moment_in_which_a_state_is_wrong(
+    crew: Crew, figure: Figure
+) -> None:
     brand, campaigns = brand_with(3, daily_budget="60")
     changes = [using("change_brand", brand, {"daily_budget": str(60 + step * 35 % 140)}) for step in range(30)]
     before = deadlocks()
@@ -268,7 +281,7 @@ def test_budgets_raised_and_cut_while_others_spend_leave_no_moment_in_which_a_st
 
     answers = crew.work(*([spends(campaigns, ["1"] * 30)] * 5), changes, sweeping("enforce_all", 25), meanwhile=watch)
 
-    print(f"fault 5: 150 spends, 30 changes of the budget, {watch.looks} looks, {StateChange.objects.count()} changes")
+    figure(f"150 spends, 30 changes of the budget, {watch.looks} looks, {StateChange.objects.count()} changes")
     assert answers[5]["answers"] == ["done"] * 30
     assert (watch.wrongly_running, watch.wrongly_stopped) == (0, 0)
     assert watch.over > 0
@@ -303,6 +316,7 @@ def test_people_pause_activate_and_stop_while_spends_cross_the_budget(crew: Crew
         assert people & set(change.from_holds) == people & set(change.to_holds), change
 
 
+@pytest.mark.fault(44)
 def test_a_manual_pause_holds_against_everything_that_happens_around_it(crew: Crew) -> None:
     brand, campaigns = brand_with(3, daily_budget="1000")
     services.pause(campaigns[0], actor=ANNA, now=NOON)
@@ -320,7 +334,8 @@ def test_a_manual_pause_holds_against_everything_that_happens_around_it(crew: Cr
 # --- Sweeps and turns beside spends ----------------------------------------------------------------------------------
 
 
-def test_spends_while_full_sweeps_ticks_and_turns_run_over_midnight(crew: Crew) -> None:
+@pytest.mark.fault(27)
+def test_spends_while_full_sweeps_ticks_and_turns_run_over_midnight(crew: Crew, figure: Figure) -> None:
     """Each process has its own idea of the moment, some before and some after midnight; one tick settles it."""
     eve = datetime(2026, 3, 31, 23, 59, 50, tzinfo=UTC)
     both = [brand_with(3, NOON, daily_budget="20", timezone=zone) for zone in ("UTC", "Europe/Berlin")]
@@ -347,7 +362,7 @@ def test_spends_while_full_sweeps_ticks_and_turns_run_over_midnight(crew: Crew) 
     later = eve + timedelta(minutes=1)
     worker = crew.workers[0]
     worker.ask(*sweeping("turn_periods", 1, later), *sweeping("enforce_due", 1, later))
-    print(f"fault 27: {Spend.objects.count()} spends beside 65 sweeps and turns, {StateChange.objects.count()} changes")
+    figure(f"{Spend.objects.count()} spends beside 65 sweeps and turns, {StateChange.objects.count()} changes")
     assert errors == []
     assert lost_micros(Decimal("0.7") * 3 * 12 * 6) == 0
     assert everything_wrong(later) == []
@@ -361,14 +376,15 @@ def test_spends_while_full_sweeps_ticks_and_turns_run_over_midnight(crew: Crew) 
         assert len(starts) == 23
 
 
-def test_two_sweeps_at_once_record_each_change_once(crew: Crew) -> None:
+@pytest.mark.fault(22)
+def test_two_sweeps_at_once_record_each_change_once(crew: Crew, figure: Figure) -> None:
     brands = [brand_with(2, NOON, daily_budget="0") for _ in range(15)]
     Brand.objects.update(daily_budget=None)  # behind the system's back, so that the sweep has something to set right
 
     answers = crew.work(*([sweeping("enforce_all", 1)] * 4))
 
     changed = [answer["answers"][0][0]["changes"] for answer in answers]
-    print(f"fault 22: 4 sweeps at once changed {changed} of 30 campaigns")
+    figure(f"4 sweeps at once changed {changed} of 30 campaigns")
     assert sum(changed) == 30
     assert StateChange.objects.filter(cause="sweep").count() == 30
     assert len(brands) * 2 == Campaign.objects.filter(status="ACTIVE").count()
@@ -397,7 +413,10 @@ def test_of_two_runs_of_a_job_at_once_one_does_the_work(crew: Crew) -> None:
 # --- Locks -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_spend_on_a_held_brand_is_told_busy_in_time_and_nothing_is_written(django_db_setup: None) -> None:
+@pytest.mark.fault(16)
+def test_a_spend_on_a_held_brand_is_told_busy_in_time_and_nothing_is_written(
+    django_db_setup: None, figure: Figure
+) -> None:
     brand, campaigns = brand_with(1, daily_budget="10")
     _, others = brand_with(1, daily_budget="10")
     with Crew(1, LOCK_TIMEOUT_MS="400") as impatient:
@@ -411,7 +430,7 @@ def test_a_spend_on_a_held_brand_is_told_busy_in_time_and_nothing_is_written(dja
             )
         after = worker.ask(*spends(campaigns, ["10"]))
 
-    print(f"fault 16: lock_timeout 400 ms, told busy after {refused['seconds'] * 1000:.0f} ms")
+    figure(f"lock_timeout 400 ms, told busy after {refused['seconds'] * 1000:.0f} ms")
     assert refused["answers"] == mixed["answers"] == [[["busy", None]]]
     assert 0.4 <= refused["seconds"] < 3
     assert outcomes([passed]) == {"recorded": 1}
@@ -436,6 +455,7 @@ def test_a_sweep_passes_a_held_brand_by_and_says_so(crew: Crew) -> None:
     assert wrong_states(NOON) == []
 
 
+@pytest.mark.fault(17)
 def test_a_deadlock_with_somebody_who_locks_in_another_order_is_tried_again(crew: Crew) -> None:
     campaigns = many_brands(2)
     low, high = sorted(Brand.objects.values_list("pk", flat=True))

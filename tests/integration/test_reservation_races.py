@@ -13,6 +13,7 @@ from django.db import connection
 from campaigns.models import Campaign, StateChange
 from enforcement import books, reservations
 from spending.models import BudgetPeriod, PeriodKind, Reservation, Spend
+from tests.figures import Figure
 from tests.integration.processes import (
     PATIENT,
     Crew,
@@ -127,9 +128,10 @@ def set_aside() -> set[Decimal]:
 # --- Never above a budget --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize(("cap", "each"), [(60, 20), pytest.param(1_000, 400, marks=LONG)])
 def test_of_many_who_ask_at_once_exactly_as_many_are_granted_as_fit(
-    crew: Crew, judge: Callable[[], tuple[int, int]], cap: int, each: int
+    crew: Crew, judge: Callable[[], tuple[int, int]], cap: int, each: int, figure: Figure
 ) -> None:
     _, campaigns = brand_with(4, daily_budget=str(cap), monthly_budget="100000")
 
@@ -138,7 +140,7 @@ def test_of_many_who_ask_at_once_exactly_as_many_are_granted_as_fit(
     told = codes(answers)
     grants, beyond = judge()
     rate = 8 * each / seconds(answers)
-    print(f"fault 2: {8 * each} tries, {told['GRANTED']} approvals of {cap}, {beyond} micros beyond, {rate:.0f}/s")
+    figure(f"{8 * each} tries, {told['GRANTED']} approvals of {cap}, {beyond} micros beyond, {rate:.0f}/s")
     assert told == {"GRANTED": cap, "DAILY_BUDGET_INSUFFICIENT": 8 * each - cap}
     assert (grants, beyond) == (cap, 0)
     assert set(Campaign.objects.values_list("status", flat=True)) == {"ACTIVE"}
@@ -146,8 +148,9 @@ def test_of_many_who_ask_at_once_exactly_as_many_are_granted_as_fit(
     assert everything_wrong(NOON) == []
 
 
+@pytest.mark.fault(3)
 def test_on_the_first_moment_of_a_day_exactly_as_many_are_granted_as_fit(
-    crew: Crew, judge: Callable[[], tuple[int, int]]
+    crew: Crew, judge: Callable[[], tuple[int, int]], figure: Figure
 ) -> None:
     brand, campaigns = brand_with(4, daily_budget="30", timezone="Europe/Berlin")
     midnight = datetime(2026, 3, 10, 23, tzinfo=UTC)
@@ -156,7 +159,7 @@ def test_on_the_first_moment_of_a_day_exactly_as_many_are_granted_as_fit(
     answers = crew.work(*([asking(campaigns, 8, now=midnight)] * 8))
 
     told = codes(answers)
-    print(f"fault 3: no row for the day, {told['GRANTED']} approvals of 30")
+    figure(f"no row for the day, {told['GRANTED']} approvals of 30")
     assert told == {"GRANTED": 30, "DAILY_BUDGET_INSUFFICIENT": 34}
     assert judge() == (30, 0)
     [day] = BudgetPeriod.objects.filter(scope_id=brand, starts_on="2026-03-11", kind=PeriodKind.DAY)
@@ -164,8 +167,9 @@ def test_on_the_first_moment_of_a_day_exactly_as_many_are_granted_as_fit(
     assert everything_wrong(midnight) == []
 
 
+@pytest.mark.fault(4)
 def test_those_who_waited_while_the_budget_was_cut_find_the_new_budget(
-    crew: Crew, judge: Callable[[], tuple[int, int]]
+    crew: Crew, judge: Callable[[], tuple[int, int]], figure: Figure
 ) -> None:
     brand, campaigns = brand_with(3, daily_budget="100")
     jobs = [asking(campaigns[n % 3 :], 1, "20") for n in range(7)]
@@ -180,7 +184,7 @@ def test_those_who_waited_while_the_budget_was_cut_find_the_new_budget(
 
     told = [answer if isinstance(answer, str) else answer[0] for answer in answers]
     stale = told[4:].count("GRANTED")
-    print(f"fault 4: {told[:3].count('GRANTED')} approvals before the cut, {stale} stale ones after it")
+    figure(f"{told[:3].count('GRANTED')} approvals before the cut, {stale} stale ones after it")
     assert told == ["GRANTED"] * 3 + ["done"] + ["DAILY_BUDGET_INSUFFICIENT"] * 3
     assert [answer[1] for answer in answers[4:]] == [10_000_000] * 3
     assert judge() == (3, 0)
@@ -219,7 +223,8 @@ def test_whatever_eight_processes_do_with_money_no_grant_is_beyond_a_budget_and_
 # --- Once ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_id_from_eight_processes_is_granted_once_and_all_are_told_the_same(crew: Crew) -> None:
+@pytest.mark.fault(8)
+def test_the_same_id_from_eight_processes_is_granted_once_and_all_are_told_the_same(crew: Crew, figure: Figure) -> None:
     _, campaigns = brand_with(1, daily_budget="20")
     ids = [uuid4() for _ in range(20)]
     steps = [step for one in ids for step in asking(campaigns, 1, id=one)]
@@ -228,15 +233,18 @@ def test_the_same_id_from_eight_processes_is_granted_once_and_all_are_told_the_s
 
     told = [[(code, made) for code, _, _, made in answer["answers"]] for answer in answers]
     replays = sum(replayed for answer in answers for _, _, replayed, _ in answer["answers"])
-    print(f"fault 8: 160 requests with 20 ids, {160 - replays} grants, {replays} replays")
+    figure(f"160 requests with 20 ids, {160 - replays} grants, {replays} replays")
     assert told == [[("GRANTED", str(one)) for one in ids]] * 8
     assert replays == 140
     assert Reservation.objects.count() == 20
     assert everything_wrong(NOON) == []
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("number", [30, pytest.param(300, marks=LONG)])
-def test_settled_given_back_or_expired_each_reservation_is_released_once(crew: Crew, number: int) -> None:
+def test_settled_given_back_or_expired_each_reservation_is_released_once(
+    crew: Crew, number: int, figure: Figure
+) -> None:
     _, campaigns = brand_with(3)
     ids = [reserve_here(campaigns[n % 3], minutes=60 if n % 3 else 10) for n in range(number)]
     due = NOON + timedelta(minutes=10)
@@ -250,7 +258,7 @@ def test_settled_given_back_or_expired_each_reservation_is_released_once(crew: C
     settled = sum(told == "SETTLED" for answer in answers[:3] for told in answer["answers"])
     statuses = Counter(Reservation.objects.values_list("status", flat=True))
     doubles = settled - statuses["SETTLED"]
-    print(f"fault 9: {number} reservations, became {dict(statuses)}, double resolutions {doubles}")
+    figure(f"{number} reservations, became {dict(statuses)}, double resolutions {doubles}")
     assert doubles == 0
     assert Spend.objects.count() == statuses["SETTLED"] > 0
     assert statuses["VOIDED"] > 0
@@ -260,7 +268,8 @@ def test_settled_given_back_or_expired_each_reservation_is_released_once(crew: C
     assert everything_wrong(due) == []
 
 
-def test_eight_workers_at_once_let_each_reservation_expire_once(crew: Crew) -> None:
+@pytest.mark.fault(22)
+def test_eight_workers_at_once_let_each_reservation_expire_once(crew: Crew, figure: Figure) -> None:
     made = [brand_with(1)[1][0] for _ in range(10)]
     for campaign in made * 5:
         reserve_here(campaign)
@@ -269,13 +278,14 @@ def test_eight_workers_at_once_let_each_reservation_expire_once(crew: Crew) -> N
     answers = crew.work(*([expiring(due)] * 8))
 
     expired = [answer["answers"][0] for answer in answers]
-    print(f"fault 22: 8 workers let {expired} of 50 expire")
+    figure(f"8 workers let {expired} of 50 expire")
     assert sum(expired) == 50
     assert set_aside() == {Decimal(0)}
     assert everything_wrong(due) == []
 
 
-def test_settling_after_expiry_is_recorded_and_releases_nothing_of_others(crew: Crew) -> None:
+@pytest.mark.fault(10)
+def test_settling_after_expiry_is_recorded_and_releases_nothing_of_others(crew: Crew, figure: Figure) -> None:
     _, campaigns = brand_with(2, daily_budget="100")
     late = [reserve_here(campaigns[0]) for _ in range(40)]
     due = NOON + timedelta(minutes=10)
@@ -286,7 +296,7 @@ def test_settling_after_expiry_is_recorded_and_releases_nothing_of_others(crew: 
 
     told = Counter(one for answer in answers for one in answer["answers"])
     recorded = Spend.objects.count()
-    print(f"fault 10: 40 settled after expiry, dropped {40 - recorded}, overshoot counted")
+    figure(f"40 settled after expiry, dropped {40 - recorded}, overshoot counted")
     assert told == {"SETTLED": 40, "replayed": 40}
     assert recorded == 40
     assert Reservation.objects.filter(pk__in=kept, status="PENDING").count() == 60
@@ -298,7 +308,10 @@ def test_settling_after_expiry_is_recorded_and_releases_nothing_of_others(crew: 
 # --- Killed ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_a_killed_client_had_set_aside_comes_back_after_its_time_and_one_run(django_db_setup: None) -> None:
+@pytest.mark.fault(11)
+def test_what_a_killed_client_had_set_aside_comes_back_after_its_time_and_one_run(
+    django_db_setup: None, figure: Figure
+) -> None:
     _, campaigns = brand_with(1, daily_budget="10")
     client = Worker(**PATIENT)
     [[code, *_]] = client.ask(*asking(campaigns, 1, "10", ttl_s=60))
@@ -308,13 +321,14 @@ def test_what_a_killed_client_had_set_aside_comes_back_after_its_time_and_one_ru
     refused = reservations.can_spend(campaigns[0], Decimal(1), NOON + timedelta(seconds=59))
     expired = reservations.expire_due(NOON + timedelta(seconds=60 + 10))
 
-    print("fault 11: set aside for 60 s by a client that died; back with the first run after it, at most 10 s later")
+    figure("set aside for 60 s by a client that died; back with the first run after it, at most 10 s later")
     assert (code, before, expired) == ("GRANTED", 0, 1)
     assert not refused.authorisation.granted
     assert reserve_here(campaigns[0], "10", NOON + timedelta(seconds=70))
     assert everything_wrong(NOON) == []
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize(
     "do", ["reserve", "settle", pytest.param("void", marks=LONG), pytest.param("expire", marks=LONG)]
 )
@@ -344,6 +358,7 @@ def test_killed_in_mid_transaction_nothing_is_half_done_and_the_same_again_does_
     assert everything_wrong(NOON) == []
 
 
+@pytest.mark.fault(14)
 def test_a_client_that_does_not_know_whether_it_was_granted_asks_again(crew: Crew) -> None:
     """The answer was lost, not the money: the same id is answered with what was granted."""
     _, campaigns = brand_with(1, daily_budget="10")

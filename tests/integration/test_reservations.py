@@ -229,6 +229,7 @@ def test_what_is_unknown_or_archived_is_told_so() -> None:
     assert nothing.value.field == "reservation"
 
 
+@pytest.mark.fault(43)
 def test_more_than_can_be_kept_is_never_set_aside() -> None:
     story = Story(daily_budget="", monthly_budget="")
     a = story.campaign()
@@ -342,6 +343,7 @@ def test_settling_records_what_was_spent_and_releases_what_was_set_aside(spent: 
     assert balanced(story)
 
 
+@pytest.mark.fault(40)
 def test_settling_more_than_the_budget_is_recorded_and_pauses_the_brand_in_the_same_transaction() -> None:
     story = Story()
     a, b = story.campaigns("AB")
@@ -574,6 +576,7 @@ def test_a_forced_reset_forgives_what_was_spent_and_not_what_is_set_aside() -> N
     assert balanced(story)
 
 
+@pytest.mark.fault(5)
 def test_a_budget_cut_below_what_is_set_aside_keeps_it_and_grants_nothing_more() -> None:
     story = Story()
     a = story.campaign()

@@ -23,6 +23,7 @@ from scheduling.windows import Window
 from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendRevision
 from spending.services import Outcome, SpendRow
 from tests.factories import FRI, MON, SAT, SUN, Story, window
+from tests.figures import Figure
 
 pytestmark = pytest.mark.django_db
 
@@ -91,6 +92,7 @@ def before_the_outage() -> Story:
     return story
 
 
+@pytest.mark.fault(28)
 @EVERY
 def test_after_three_days_without_workers_one_run_of_any_kind_sets_everything_right(
     before_the_outage: Story, run: Callable[[datetime], Sweep]
@@ -121,6 +123,7 @@ def test_after_three_days_without_workers_one_run_of_any_kind_sets_everything_ri
     assert turned(story.brand.pk, PeriodKind.MONTH) == [date(2026, 4, 1), date(2026, 5, 1)]
 
 
+@pytest.mark.fault(29)
 @EVERY
 @pytest.mark.parametrize("again", SWEEPS.values(), ids=SWEEPS.keys())
 def test_a_second_run_of_any_kind_changes_nothing(
@@ -138,6 +141,7 @@ def test_a_second_run_of_any_kind_changes_nothing(
     assert sweep.turns == []
 
 
+@pytest.mark.fault(29)
 def test_a_daily_reset_that_never_runs_makes_no_difference_to_any_state() -> None:
     """Forty days of ticks at odd hours; in the second world the resets run as well, early, late and twice."""
 
@@ -196,6 +200,7 @@ def used_up(zone: str, day: date) -> tuple[UUID, datetime]:
     return brand.pk, start
 
 
+@pytest.mark.fault(30, 31)
 @pytest.mark.parametrize(("zone", "text", "hours"), ODD_MIDNIGHTS)
 def test_a_day_of_any_length_ends_in_its_own_minute_and_the_next_is_recorded_once(
     zone: str, text: str, hours: float
@@ -215,6 +220,7 @@ def test_a_day_of_any_length_ends_in_its_own_minute_and_the_next_is_recorded_onc
     assert turned(brand, PeriodKind.DAY) == [day, day + timedelta(days=1)]
 
 
+@pytest.mark.fault(27, 31)
 @EVERY
 @pytest.mark.parametrize(("zone", "text", "hours"), ODD_MIDNIGHTS)
 def test_an_outage_over_such_a_midnight_is_made_good_by_one_run(
@@ -236,6 +242,7 @@ def test_an_outage_over_such_a_midnight_is_made_good_by_one_run(
     assert everything() == after
 
 
+@pytest.mark.fault(35)
 def test_a_sweep_with_an_older_moment_is_set_right_by_the_next_tick() -> None:
     """Two clocks differ, or a sweep waited for a lock over midnight: its look at yesterday does not last."""
     brand, start = used_up("Europe/Berlin", date(2025, 3, 30))
@@ -274,9 +281,12 @@ def spoil(table: str, assignment: str, row: UUID) -> None:
         cursor.execute(f"UPDATE {table} SET {assignment} WHERE id = %s", [param(row)])
 
 
+@pytest.mark.fault(46)
 @pytest.mark.parametrize("job", [jobs.DAYPARTING, jobs.BUDGETS], ids=["due", "all"])
 @pytest.mark.parametrize("brands", [20, 1000], ids=["a schedule", "a time zone"])
-def test_of_a_thousand_campaigns_one_that_cannot_be_read_fails_alone(job: jobs.Job, brands: int) -> None:
+def test_of_a_thousand_campaigns_one_that_cannot_be_read_fails_alone(
+    job: jobs.Job, brands: int, figure: Figure
+) -> None:
     bad = crowd(brands, 1000 // brands)[417]
     if brands == 20:
         spoil("campaigns_campaign", "week = 'garbage'", bad)
@@ -286,7 +296,7 @@ def test_of_a_thousand_campaigns_one_that_cannot_be_read_fails_alone(job: jobs.J
     sweep = jobs.run(job, actor="worker", clock=lambda: NOON)
 
     processed = StateChange.objects.count()
-    print(f"fault 46: 1 of 1,000 cannot be read, others processed {processed}")
+    figure(f"1 of 1,000 cannot be read, others processed {processed}")
     assert processed == 999
     assert len(sweep.errors) == 1
     assert str(bad) in sweep.errors[0]

@@ -151,6 +151,7 @@ def test_yesterdays_totals_do_not_hold_today_and_last_months_not_this_month() ->
     assert decide(facts, last_second + timedelta(seconds=1)).holds == (Hold.LIFETIME_BUDGET_EXCEEDED,)
 
 
+@pytest.mark.fault(45)
 @dataclass(frozen=True)
 class Switch:
     """One cause that can be there or not."""

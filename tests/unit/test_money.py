@@ -14,6 +14,7 @@ BAD = [
 ]  # fmt: skip
 
 
+@pytest.mark.fault(41)
 @pytest.mark.parametrize("text", BAD)
 def test_what_is_not_a_plain_amount_is_refused(text: str) -> None:
     with pytest.raises(money.InvalidAmount):

@@ -92,6 +92,7 @@ def test_the_two_readings_of_a_repeated_hour_are_two_moments() -> None:
 # Days
 
 
+@pytest.mark.fault(30, 31)
 @pytest.mark.parametrize(
     ("zone", "day", "starts_at", "hours"),
     [
@@ -179,6 +180,7 @@ def days_to_try() -> dict[str, list[date]]:
     return chosen
 
 
+@pytest.mark.fault(31)
 def test_in_every_zone_a_day_starts_where_the_calendar_turns_to_it_from_the_day_before(
     days_to_try: dict[str, list[date]],
 ) -> None:
@@ -194,6 +196,7 @@ def test_in_every_zone_a_day_starts_where_the_calendar_turns_to_it_from_the_day_
     assert len(days_to_try) > 400
 
 
+@pytest.mark.fault(30, 31)
 @pytest.mark.slow
 def test_in_every_zone_the_days_follow_each_other_without_gap_or_overlap(days_to_try: dict[str, list[date]]) -> None:
     wrong = []
@@ -244,6 +247,7 @@ def is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
+@pytest.mark.fault(36)
 def test_every_day_from_1970_to_2100_has_the_right_month() -> None:
     wrong = 0
     day = date(1970, 1, 1)
@@ -260,6 +264,7 @@ def test_every_day_from_1970_to_2100_has_the_right_month() -> None:
     assert wrong == 0
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize(
     ("day", "following"),
     [

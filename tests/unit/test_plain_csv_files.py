@@ -22,6 +22,7 @@ def costs(content: bytes | str, options: Options | None = None) -> list[tuple[st
     return [(row.campaign_name, str(row.cost)) for row in report(content, options) if isinstance(row, ReportRow)]
 
 
+@pytest.mark.fault(54)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_unicode_files_are_read_whatever_their_encoding(encoding: str) -> None:
     assert costs(PLAIN.encode(encoding)) == [("Zoë’s café", "12.50"), ("Zoë’s café", "7")]
@@ -171,6 +172,7 @@ def test_closing_the_file_midway_does_no_harm() -> None:
     assert stream.closed
 
 
+@pytest.mark.fault(54)
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("beyond", [-30, -1, 0, 1, 2, MAX_LINE_CHARS, 3 * MAX_LINE_CHARS + 7])
 def test_a_line_too_long_to_hold_costs_only_itself(beyond: int, end: str) -> None:

@@ -48,6 +48,8 @@ def test_a_file_of_rejects_opens_in_excel_and_says_how_many_there_are(tmp_path: 
     assert path.read_bytes().startswith(b"\xef\xbb\xbfline,reason,")
 
 
+@pytest.mark.fault(54)
+@pytest.mark.need(19)
 @pytest.mark.parametrize("cell", ["=1+1", "+shoes", "-1+1", "@SUM(A1)", "\tx", "\rx", "--", "＝1+1", "'=1", "-", "+"])
 def test_what_a_spreadsheet_would_run_is_made_text(cell: str) -> None:
     assert escaped(cell) == "'" + cell

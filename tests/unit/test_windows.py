@@ -57,6 +57,7 @@ def test_a_window_is_half_open_seconds_of_the_week() -> None:
     assert compile_week([Window(TUE, time(9), time(17, 30))]) == (hours(TUE, 9, 17.5),)
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize("end", END_OF_DAY)
 def test_an_end_at_the_last_minute_or_second_or_midnight_is_the_end_of_the_day(end: time) -> None:
     assert compile_week([Window(WED, time(18), end)]) == (hours(WED, 18, 24),)
@@ -78,6 +79,7 @@ def test_a_window_into_the_next_day_belongs_to_the_day_on_which_it_starts() -> N
     assert compile_week([Window(FRI, time(22), time(6), ends_next_day=True)]) == (hours(FRI, 22, 30),)
 
 
+@pytest.mark.fault(32)
 def test_a_window_from_sunday_into_monday_wraps_round_the_week() -> None:
     assert compile_week([Window(SUN, time(22), time(6), ends_next_day=True)]) == (hours(MON, 0, 6), hours(SUN, 22, 24))
 
@@ -199,6 +201,7 @@ def told_apart(start: int, end: int) -> list[int]:
     ]
 
 
+@pytest.mark.fault(33)
 @given(st.lists(windows, max_size=5))
 @settings(deadline=None, max_examples=60)
 def test_a_week_is_the_union_of_its_windows_to_the_second(written: list[Window]) -> None:

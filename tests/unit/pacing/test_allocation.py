@@ -65,6 +65,7 @@ def test_a_negative_total_is_refused() -> None:
         split(-1, [Fraction(1)])
 
 
+@pytest.mark.fault(42)
 def test_money_finer_than_its_unit_is_split_finer() -> None:
     assert sum(split_money(1_000_001, [Fraction(1, 3)] * 3, 10_000)) == 1_000_001
     assert all(part % 10_000 == 0 for part in split_money(1_000_000, [Fraction(1, 3)] * 3, 10_000))

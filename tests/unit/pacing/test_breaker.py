@@ -120,6 +120,7 @@ def test_an_opened_breaker_probes_after_the_cooldown_and_closes_by_clean_data() 
     assert pacer.circuit_breaker_state("c", GOOGLE) is CLOSED
 
 
+@pytest.mark.fault(47)
 def test_a_probe_is_limited_and_a_breach_in_it_doubles_the_cooldown() -> None:
     pacer, clock = pacer_at_noon(clean_to_close=9)
     spend(pacer, "910")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budget_pacer import InvalidMonth, MonthFacts, plan_month
+from budget_pacer.month import daily_supply_of
 
 FIRST, LAST = date(2026, 6, 1), date(2026, 6, 30)
 
@@ -44,6 +45,51 @@ def test_a_dying_supply_is_not_rationed() -> None:
 
     assert plan.today == 200
     assert "not rationed" in plan.reason
+
+
+def spent_of(supply: list[int], *, known: bool) -> tuple[list[Decimal], bool]:
+    """What each day of June spends if the plan is followed, and whether any day was off its pace."""
+    days, off = list[Decimal](), False
+    for day in range(1, 31):
+        seen = daily_supply_of([Decimal(one) for one in supply[: day - 1]]) if known else None
+        plan = plan_month(facts(day, str(sum(days)), daily_supply=seen))
+        off |= plan.off_pace
+        days.append(min(plan.today, Decimal(supply[day - 1])))
+    return days, off
+
+
+def test_the_nearer_supply_is_to_what_is_needed_the_more_is_spent_early() -> None:
+    supplies = [2000, 600, 300, 150]
+
+    todays = [plan_month(facts(1, daily_supply=Decimal(supply))).today for supply in supplies]
+
+    assert todays[0] == 100
+    assert todays == sorted(todays)
+    assert 110 < todays[2] < todays[3] == 200
+
+
+def test_a_month_whose_supply_dies_away_has_spent_more_of_its_budget_before() -> None:
+    dies = [240] * 16 + [max(0, 180 - 60 * n) for n in range(14)]
+
+    with_forecast, without = spent_of(dies, known=True)[0], spent_of(dies, known=False)[0]
+
+    assert sum(with_forecast) > Decimal("1.2") * sum(without)
+    assert max(with_forecast) <= 200
+
+
+def test_a_month_with_plenty_of_supply_is_spent_evenly() -> None:
+    days, off = spent_of([900] * 30, known=True)
+
+    assert sum(days) == 3000
+    assert max(days) < 110
+    assert not off
+
+
+def test_supply_is_expected_to_be_that_of_the_last_week_or_the_last_days_if_lower() -> None:
+    assert daily_supply_of([]) is None
+    assert daily_supply_of([Decimal(1000), *[Decimal(70)] * 7]) == 70
+    assert daily_supply_of([*[Decimal(70)] * 4, *[Decimal(10)] * 3]) == 10
+    assert daily_supply_of([*[Decimal(10)] * 4, *[Decimal(80)] * 3]) == 40
 
 
 def test_tolerance_tightens_towards_the_end() -> None:

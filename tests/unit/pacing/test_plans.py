@@ -172,6 +172,7 @@ def test_amounts_that_are_no_money_are_refused(budget: Decimal) -> None:
         BudgetPacer().allocate_hourly_budget("c", GOOGLE, budget)
 
 
+@pytest.mark.fault(42)
 def test_yen_are_split_whole() -> None:
     pacer = BudgetPacer(clock=Clock())
     pacer.set_campaign("c", smallest_unit=Decimal(1))

@@ -61,6 +61,7 @@ def test_two_pacers_over_one_store_keep_one_account() -> None:
     assert first.can_spend("c", GOOGLE, Decimal(1)) == (False, "emergency stop: wrong page")
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize("make", [MemoryStore, VersionedStore])
 def test_a_restarted_pacer_goes_on_where_the_store_is(make: type[MemoryStore] | type[VersionedStore]) -> None:
     store, clock = make(), Clock()
