@@ -9,14 +9,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from math import exp, sqrt
 from statistics import NormalDist
 from typing import Final
 
 _NORMAL: Final = NormalDist()
 _DAY_CAP: Final = Decimal(2)
 """No day gets more than so many times the month's budget over its open days (ad platforms: twice, Google's rule)."""
-_RELEASE_BELOW: Final = Decimal(2)
-"""When the supply that is forecast for the rest is less than this times what is left, today is not rationed."""
+_SUPPLY_DRIFT: Final = 0.3
+"""Supply may die away: after n days it is counted as exp(-0.3 √n) of today's. (The lower twentieth of a random walk of
+logarithms with steps of 0.18.)"""
+_AMPLE: Final = 2.0
+"""A day to come counts fully when the supply that is so counted is this many times what it would get."""
 _TOLERANCE_AT_START: Final = 0.25
 _TOLERANCE_AT_END: Final = 0.02
 _PRIOR_DAYS: Final = 3.0
@@ -50,7 +54,7 @@ class MonthFacts:
     daily_spend: Mapping[date, Decimal] | None = None
     """Spend by finished day: what the projection's spread is learned from."""
     daily_supply: Decimal | None = None
-    """What an average day could buy without a limit, where that is known; None: unknown."""
+    """What an average day could buy without a limit, where that is known (`daily_supply_of`); None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,11 @@ class MonthPlan:
 
 
 def plan_month(facts: MonthFacts, *, confidence: float = 0.8, cent: Decimal = _CENT) -> MonthPlan:
-    """Today's share of what is left, by the weights of the open days left; see the constants for caps and release.
+    """Today's share of what is left, by the weights of the open days left, under the day's cap. Where supply is known,
+    a day to come weighs less the less certain it is that it could spend its part; see the constants.
 
-    Raises InvalidMonth. (Re-solving each day on what is left is the receding-horizon rule; the cap and the release are
-    what was measured to help when supply dies towards the end of a month.)
+    Raises InvalidMonth. (Re-solving each day on what is left is the receding-horizon rule; the discount is what was
+    measured to help when supply dies away before the month's end.)
     """
     _check(facts, confidence)
     days = _days(facts.first_day, facts.last_day)
@@ -160,18 +165,39 @@ def _today(facts: MonthFacts, ahead: Sequence[date], left: Decimal, open_days: i
     even = facts.budget / open_days
     share = left * weights[facts.today] / total
     cap = even * _DAY_CAP
-    supply = facts.daily_supply
+    reason = f"what is left, by weekday over {len(ahead)} open days"
     if len(ahead) == 1:
         return min(left, cap), "the last open day: all that is left, under the day's cap"
-    if supply is not None and supply * total / _mean_weight(facts) < left * _RELEASE_BELOW:
-        return min(left, cap), "not rationed: the supply forecast for the rest hardly covers what is left"
-    if share > cap:
-        return cap, f"capped at {_DAY_CAP} times an even day"
-    return share, f"what is left, by weekday over {len(ahead)} open days"
+    if facts.daily_supply is not None:
+        certain = _certain(facts, ahead, float(left / total))
+        if certain is None:
+            return min(left, cap), "not rationed: supply may die away, and what then comes does not cover what is left"
+        if min(certain.values()) < 1:
+            weights = {day: weights[day] * Decimal(str(part)) for day, part in certain.items()}
+            share = left * weights[facts.today] / sum(weights.values())
+            reason = f"{reason}; later ones count for less, since supply may die away"
+    return (cap, f"capped at {_DAY_CAP} times an even day") if share > cap else (share, reason)
 
 
-def _mean_weight(facts: MonthFacts) -> Decimal:
-    return Decimal(str(sum(facts.weekday_weights) / 7)) or Decimal(1)
+def _certain(facts: MonthFacts, ahead: Sequence[date], rate: float) -> dict[date, float] | None:
+    """How far each day can be counted on to spend `rate` times its weight, 0 to 1, if supply dies away as far as it
+    well may; None when all days together could not."""
+    mean_weight = sum(facts.weekday_weights) / 7
+    supply = float(facts.daily_supply or 0) / mean_weight / rate
+    times = {day: supply * exp(-_SUPPLY_DRIFT * sqrt((day - facts.today).days)) for day in ahead}
+    weights = facts.weekday_weights
+    if sum(weights[day.weekday()] * (part - 1) for day, part in times.items()) < 0:
+        return None
+    return {day: min(1.0, part / _AMPLE) for day, part in times.items()}
+
+
+def daily_supply_of(supplies: Sequence[Decimal]) -> Decimal | None:
+    """What a day is expected to offer, from what finished days offered, in order: the mean of the last week or of the
+    last three days, whichever is lower. None without any."""
+    if not supplies:
+        return None
+    week, latest = supplies[-7:], supplies[-3:]
+    return min(sum(week, Decimal(0)) / len(week), sum(latest, Decimal(0)) / len(latest))
 
 
 def _planned_to_date(facts: MonthFacts, open_days: Sequence[date]) -> Decimal:

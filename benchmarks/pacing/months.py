@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from budget_pacer import MonthFacts, plan_month
+from budget_pacer.month import daily_supply_of
 
 SHARE = 0.7
 """The month's budget over its supply."""
@@ -40,7 +41,7 @@ def even_left(budget: Decimal, spent: Decimal, day: int, supplies: Sequence[floa
 
 
 def planned(budget: Decimal, spent: Decimal, day: int, supplies: Sequence[float]) -> Decimal:
-    """The package's plan, with supply forecast as the mean of the last week."""
+    """The package's plan, with its forecast of supply."""
     return plan_month(_facts(budget, spent, day, supplies, {})).today
 
 
@@ -51,8 +52,7 @@ def _facts(
     budget: Decimal, spent: Decimal, day: int, supplies: Sequence[float], daily: dict[date, Decimal]
 ) -> MonthFacts:
     first = date(2026, 3, 1) if len(supplies) == 31 else date(2026, 4, 1)
-    recent = supplies[max(0, day - 7) : day]
-    supply = Decimal(str(round(sum(recent) / len(recent), 6))) if recent else None
+    supply = daily_supply_of([Decimal(str(round(supply, 6))) for supply in supplies[:day]])
     last = first + timedelta(days=len(supplies) - 1)
     return MonthFacts(budget, spent, first + timedelta(days=day), last, first, daily_spend=daily, daily_supply=supply)
 
