@@ -57,7 +57,18 @@ def lock_brands_of(campaign_ids: Sequence[UUID]) -> tuple[dict[UUID, LockedBrand
 
 def lock_brand_of(campaign_id: UUID) -> LockedBrand | None:
     """The same for one campaign, in a short statement: planning costs more than reading. None: unknown."""
-    suffix = FOR_NO_KEY_UPDATE if is_postgres() else ""
+    return _brand_of(campaign_id, FOR_NO_KEY_UPDATE if is_postgres() else "")
+
+
+def read_brand_of(campaign_id: UUID) -> LockedBrand:
+    """What `lock_brand_of` reads, without the lock: for looking. Raises NotFound."""
+    brand = _brand_of(campaign_id)
+    if brand is None:
+        raise NotFound("There is no such campaign.", field="campaign")
+    return brand
+
+
+def _brand_of(campaign_id: UUID, suffix: str = "") -> LockedBrand | None:
     sql = (
         f"SELECT {LOCKED_COLUMNS} FROM brands_brand b"  # noqa: S608 - no input
         f" WHERE b.id = (SELECT brand_id FROM campaigns_campaign WHERE id = %s) {suffix}"

@@ -140,7 +140,7 @@ def reserve(
     if brand is None:
         raise NotFound("There is no such campaign.", field="campaign")
     _record_turn(brand, actor, now)
-    known = _known(campaign_id, brand, now)
+    known, aside = _known(campaign_id, brand, now), pacing.NOT_PACED
     if known is not None:
         facts, period_ids, paced = known
         decided = authorise(facts, micros, now)
@@ -148,31 +148,33 @@ def reserve(
             # What has expired refuses nobody, even if no worker is there to say so.
             facts, period_ids, paced = _known(campaign_id, brand, now) or known
             decided = authorise(facts, micros, now)
-        if decided.granted and paced and not Reservation.objects.filter(pk=reservation_id).exists():
-            asked = pacing.set_aside(campaign_id, channel, micros, now)
-            if not asked.allowed and _expire(brand.id, now, AT_ONCE):
-                asked = pacing.set_aside(campaign_id, channel, micros, now)
-            if not asked.allowed:
-                return _refused_by_pacer(micros, brand, facts, now, asked.reason)
-        if decided.granted:
+        if decided.granted and paced:
+            aside = pacing.set_aside(campaign_id, channel, micros, now)
+            if not aside.allowed and _expire(brand.id, now, AT_ONCE):
+                aside = pacing.set_aside(campaign_id, channel, micros, now)
+        if decided.granted and aside.allowed:
             entry = ledger.Reserve(
                 reservation_id, brand.id, campaign_id, channel, micros, facts.day, now, actor, origin.current(),
                 now + ttl,
             )  # fmt: skip
             if ledger.reserve(entry, period_ids):
+                aside.keep()
                 return Answer(micros, brand.currency, facts.zone, decided, _made(entry))
     earlier = Reservation.objects.filter(pk=reservation_id).first()
     if earlier is not None:
         return _replay(earlier, campaign_id, micros, channel, brand, now)
     if known is None:
         raise _archived(campaign_id)
+    if not aside.allowed:
+        aside.keep()
+        return _refused_by_pacer(micros, brand, facts, now, aside.reason)
     return Answer(micros, brand.currency, facts.zone, decided)
 
 
 def can_spend(campaign_id: UUID, amount: Decimal, now: datetime, *, channel: str = "") -> Answer:
     """What `reserve` would answer at this moment. Advice only: it takes no lock and changes nothing."""
     micros = _micros(amount)
-    [brand] = brands.read_all(campaigns.get(campaign_id).brand_id)
+    brand = campaigns.read_brand_of(campaign_id)
     known = _known(campaign_id, brand, now)
     if known is None:
         raise _archived(campaign_id)

@@ -4,13 +4,16 @@ Whoever saves holds the locks of the campaigns' brands; without saving, looking 
 pacer's state is written with it: the breakers as lists show them, their record, alerts, what the decision must know.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
+
+from django.db import connection
 
 from brands.models import Brand
 from budget_pacer import AlertType, BudgetPacer, CircuitBreakerState, InvalidConfiguration, PacerConfig, PacingAlert
@@ -19,20 +22,26 @@ from budget_pacer.history import History
 from budget_pacer.serialize import dump_state, load_state
 from budget_pacer.store import CampaignState, Hold
 from budget_system import money
+from budget_system.db import fetch, param
 from budget_system.errors import Conflict, Refused
+from budget_system.rows import Columns
 from campaigns.models import Campaign
 from pacing import learning
 from pacing.channels import channel_of
 from pacing.models import AlertKind, BreakerChange, BreakerState, ChannelBudget, PaceAlert, PacedCampaign
 from scheduling.windows import week_from_text
 
-_READ: Final = (
-    "settings", "automatic", "state", "version",
-    *(f"campaign__{name}" for name in ("brand", "name", "platform", "week", "paced")),
-    *(f"campaign__{name}" for name in ("breaker_until", "breaker_reason", "stopped_channels")),
-    "campaign__brand__name", "campaign__brand__timezone", "campaign__brand__currency",
+_PACED: Final = Columns(PacedCampaign, "campaign", "settings", "automatic", "state", "version")
+_CAMPAIGN: Final = Columns(
+    Campaign, "id", "brand", "name", "platform", "week", "paced", "breaker_until", "breaker_reason", "stopped_channels"
+)
+_BRAND: Final = Columns(Brand, "id", "name", "timezone", "currency")
+_BUDGET: Final = Columns(
+    ChannelBudget,
+    "id", "campaign", "channel", "daily_budget", "strategy", "settings", "stopped_at", "stop_reason", "stopped_by",
+    "breaker", "breaker_reason", "breaker_until", "version",
 )  # fmt: skip
-"""What is read of a campaign and its brand: these rows are wide, and this is asked for before every amount."""
+"""What is read: the rows are wide, and this is asked for before every amount."""
 OFF: Final = "off"
 """A setting without a value that has a default: None would say that it is not set."""
 SYSTEM: Final = "pacer"
@@ -44,12 +53,9 @@ class Desk:
 
     def __init__(self, campaign_ids: Collection[UUID], now: datetime) -> None:
         self.now = now
-        self._rows = {
-            str(row.pk): row
-            for row in PacedCampaign.objects.filter(pk__in=campaign_ids).select_related("campaign__brand").only(*_READ)
-        }
+        self._rows = {str(row.pk): row for row in _read_campaigns(campaign_ids)}
         self.budgets: dict[str, dict[str, ChannelBudget]] = {key: {} for key in self._rows}
-        for budget in ChannelBudget.objects.filter(campaign__in=[row.pk for row in self._rows.values()]):
+        for budget in _read_budgets([row.pk for row in self._rows.values()]):
             self.budgets[str(budget.campaign_id)][budget.channel] = budget
         self._raised: dict[tuple[str, str, str], PacingAlert] = {}
         self._store = _Rows(self._rows)
@@ -89,9 +95,10 @@ class Desk:
             state = self._store.load(str(row.pk))
             read, row.version = row.version, row.version + 1
             row.state = None if state is None else dump_state(state)
-            kept = PacedCampaign.objects.filter(pk=row.pk, version=read)
-            if not kept.update(state=row.state, version=row.version):
-                raise Conflict("The pacing of this campaign was changed meanwhile. Try again.")
+            with connection.cursor() as cursor:
+                cursor.execute(_WRITE, [json.dumps(row.state), row.version, param(row.pk), read])
+                if not cursor.rowcount:
+                    raise Conflict("The pacing of this campaign was changed meanwhile. Try again.")
         self._store.written.clear()
         followed = self._rows.values() if all_of_them else changed
         concerned = {row.campaign_id for row in followed if self._follow(row, actor)}
@@ -184,6 +191,31 @@ class Desk:
             campaign_id=UUID(key), channel=channel, kind=AlertKind(kind), severity=alert.severity, message=said,
             action=alert.recommended_action, pace=alert.pace_ratio, raised_at=self.now,
         )  # fmt: skip
+
+
+_WRITE: Final = "UPDATE pacing_pacedcampaign SET state = %s, version = %s WHERE campaign_id = %s AND version = %s"
+
+
+def _read_campaigns(ids: Collection[UUID]) -> Iterator[PacedCampaign]:
+    columns = f"{_PACED.sql('p')}, {_CAMPAIGN.sql('c')}, {_BRAND.sql('b')}"
+    joined = "JOIN campaigns_campaign c ON c.id = p.campaign_id JOIN brands_brand b ON b.id = c.brand_id"
+    for row in _read(f"SELECT {columns} FROM pacing_pacedcampaign p {joined} WHERE p.campaign_id", ids):  # noqa: S608 - no input
+        paced = _PACED.read(row[: len(_PACED)])
+        paced.campaign = _CAMPAIGN.read(row[len(_PACED) : -len(_BRAND)])
+        paced.campaign.brand = _BRAND.read(row[-len(_BRAND) :])
+        yield paced
+
+
+def _read_budgets(ids: Collection[UUID]) -> Iterator[ChannelBudget]:
+    select = f"SELECT {_BUDGET.sql('b')} FROM pacing_channelbudget b WHERE b.campaign_id"  # noqa: S608 - no input
+    return map(_BUDGET.read, _read(select, ids, " ORDER BY b.campaign_id, b.channel"))
+
+
+def _read(select: str, ids: Collection[UUID], order: str = "") -> list[tuple[Any, ...]]:
+    if not ids:
+        return []
+    with connection.cursor() as cursor:
+        return fetch(cursor, f"{select} IN ({','.join(['%s'] * len(ids))}){order}", [param(one) for one in ids])
 
 
 class _Rows:

@@ -4,7 +4,7 @@ No transactions here: the use cases in `enforcement.pacing` hold the brands' loc
 that these functions name.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -445,15 +445,24 @@ def ask(campaign_id: UUID, channel: str, micros: int, now: datetime) -> Ask:
     return Ask(*desk.pacer.can_spend(str(campaign_id), name, money.from_micros(micros)), name)
 
 
-def set_aside(campaign_id: UUID, channel: str, micros: int, now: datetime) -> Ask:
-    """The same, and count the amount as set aside if it is allowed. The brand is locked."""
+class Aside(NamedTuple):
+    """What the pacer says of an amount to set aside, and what writes it down: nothing is counted before."""
+
+    allowed: bool
+    reason: str
+    keep: Callable[[], object]
+
+
+NOT_PACED = Aside(True, "ok", lambda: None)
+
+
+def set_aside(campaign_id: UUID, channel: str, micros: int, now: datetime) -> Aside:
+    """What `ask` says, to be counted as set aside if it is allowed. The brand is locked."""
     desk = Desk([campaign_id], now)
     name = desk.channel_of(campaign_id, channel) if campaign_id in desk else None
     if name is None:
-        return Ask(*_without_budget(desk, campaign_id, channel), None)
-    answer = desk.pacer.set_aside(str(campaign_id), name, money.from_micros(micros))
-    desk.save()
-    return Ask(*answer, name)
+        return Aside(*_without_budget(desk, campaign_id, channel), NOT_PACED.keep)
+    return Aside(*desk.pacer.set_aside(str(campaign_id), name, money.from_micros(micros)), desk.save)
 
 
 def _without_budget(desk: Desk, campaign_id: UUID, channel: str) -> tuple[bool, str]:
