@@ -55,6 +55,7 @@ AMEND = (
 SOURCES = {
     Source.API: "API", Source.RESERVATION: "Settled reservation", Source.ADMIN: "Typed in here",
     Source.COMMAND: "Command line", Source.DEMO: "Sample data",
+    Source.SIMULATION: "Simulation",
 }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ class Source(StrEnum):
     ADMIN = "admin"
     COMMAND = "command"
     DEMO = "demo"
+    SIMULATION = "simulation"
 
 
 class SpendRow(NamedTuple):
