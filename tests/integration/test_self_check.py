@@ -12,7 +12,7 @@ from enforcement import decision
 from spending.models import BudgetPeriod, Spend
 from tests.factories import Story
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def run(test: str = "full") -> str:
@@ -28,6 +28,7 @@ def counts() -> list[int]:
     return [model.objects.count() for model in (Brand, Spend, BudgetPeriod, StateChange, AuditEntry)]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_all_checks_pass_and_nothing_is_kept() -> None:
     story = Story()
     story.spend(story.campaign(), "5")

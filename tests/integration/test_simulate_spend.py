@@ -23,11 +23,10 @@ from spending.services import SpendRow
 from tests.factories import Story, window
 
 COMMAND = "enforcement.management.commands.simulate_spend"
-pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def story(transactional_db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Story:
+def story(db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Story:
     settings.DEMO = True
     told = Story()
     monkeypatch.setattr(clock, "now", lambda: told.now)
