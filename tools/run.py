@@ -1,23 +1,26 @@
-"""The whole system on this machine, in demo mode: python -m tools.run [--port 8000] [--host 127.0.0.1]
+"""The whole system on this machine, in demo mode: python -m tools.run [--port 8000] [--host 127.0.0.1] [--detached]
 
 Database, login, Valkey, worker, beat and web, under one supervisor. What is stored lies in .local and is kept.
+`--detached` is `make up`'s: what parts say goes into their files only.
 """
 
 import argparse
 import ctypes
 import http.client
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from tools import valkey
+from tools import compose, valkey
 from tools.bootstrap import LOCAL, ROOT, check_port, fail, step, take_run_lock
 from tools.environment import for_demo
+from tools.logs import LogFiles
 from tools.processes import ProcessGroup, UnableToStart
+from tools.running import Run
 from tools.supervisor import Console, Part, Supervisor
 
 ENDING_FIRST = ("web", "beat", "worker")
@@ -124,12 +127,16 @@ def serve(supervisor: Supervisor, console: Console, all_parts: Sequence[Part], g
         console.say(f"Stopped ({time.monotonic() - stopping:.1f} s).")
 
 
-def greeting(url: str, seconds: float) -> str:
+def greeting(run: Run, seconds: float) -> str:
+    how_on = (
+        "It runs in the background: make status, make logs; make down stops it."
+        if run.detached
+        else "Ctrl-C stops it; its data stays in .local. What its parts say follows.\n"
+    )
     return (
         f"\nThe budget system runs, {seconds:.1f} s after its start.\n\n"
-        f"    {url}/admin/       user: admin    password: admin123\n"
-        f"    {url}/api/docs/    the API, to try\n\n"
-        "Ctrl-C stops it; its data stays in .local. What its parts say follows.\n"
+        f"    {run.url}/admin/       user: admin    password: admin123\n"
+        f"    {run.url}/api/docs/    the API, to try\n\n{how_on}"
     )
 
 
@@ -144,16 +151,19 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.run", description="Run everything in demo mode.")
     parser.add_argument("--port", default="8000")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--detached", action="store_true")
     options = parser.parse_args(argv)
+    if compose.is_asked_for():
+        return compose.run("up")
     started = time.monotonic()
-    die_with_make()
+    if not options.detached:
+        die_with_make()
     LOCAL.mkdir(mode=0o700, exist_ok=True)
     lock = take_run_lock()
     port = check_port(options.host, options.port)
     url = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
-    lock.truncate(0)
-    json.dump({"pid": os.getpid(), "url": url}, lock)
-    lock.flush()
+    run = Run(os.getpid(), url, detached=options.detached)
+    run.write(lock)
     environment = {
         **os.environ,
         **for_demo(options.host),
@@ -161,7 +171,7 @@ def main(argv: Sequence[str]) -> int:
         # A worker that is told to end gives back what it cannot finish, rather than waiting for it.
         "REMAP_SIGTERM": "SIGQUIT",
     }
-    console = Console()
+    console = Console(LogFiles(), quiet=options.detached)
     write_environment(for_demo(options.host))
     try:
         prepare(environment)
@@ -170,12 +180,12 @@ def main(argv: Sequence[str]) -> int:
         with ProcessGroup(hold=[lock.fileno()]) as group:
             supervisor = Supervisor(group, console, environment)
             supervisor.stop_on_signals()
-            serve(
-                supervisor,
-                console,
-                parts(options.host, port),
-                lambda: greeting(url, time.monotonic() - started),
-            )
+
+            def greet() -> str:
+                replace(run, is_up=True).write(lock)
+                return greeting(run, time.monotonic() - started)
+
+            serve(supervisor, console, parts(options.host, port), greet)
     except UnableToStart as error:
         fail(str(error))
     except KeyboardInterrupt:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tools.logs import LogFiles
 from tools.processes import ProcessGroup, UnableToStart
+from tools.running import write_parts
 
 # Waits before the first, second … restart of a part that keeps dying; the last one repeats.
 BACKOFF_S: Final = (1, 2, 5, 10, 30)
@@ -33,9 +35,14 @@ class Part:
 
 
 class Console:
-    """Writes whole lines, each with the name of the part that said it; in colour on a terminal."""
+    """Writes whole lines, each with the name of the part that said it; in colour on a terminal.
 
-    def __init__(self) -> None:
+    What parts say also goes into a file for each, and only there if the console is quiet.
+    """
+
+    def __init__(self, files: LogFiles, *, quiet: bool = False) -> None:
+        self._files = files
+        self._quiet = quiet
         self._lock = threading.Lock()
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a part may say what the terminal has no characters for
@@ -50,7 +57,14 @@ class Console:
         except (BrokenPipeError, ValueError):
             self.closed = True  # nobody reads on: the supervisor takes it for a request to stop
 
+    def keep(self, part: Part, line: str) -> None:
+        """Write what a part says into its file."""
+        self._files.write(part.name, line)
+
     def log(self, part: Part, line: str) -> None:
+        """Show what a part says."""
+        if self._quiet:
+            return
         name = f"{part.name:<6} |"
         written = f"\033[{part.colour}m{name}\033[0m {line}" if self._coloured else f"{name} {line}"
         if self._held is None:
@@ -107,6 +121,7 @@ class Supervisor:
         process = self._group.start(part.command, environment=self._environment, output=subprocess.PIPE)
         running = Running(part, process, time.monotonic(), restarts)
         self._running[part.name] = running
+        write_parts({name: one.process.pid for name, one in self._running.items()})
         threading.Thread(target=self._read, args=(running,), daemon=True).start()
 
     def wait_until_up(self, part: Part, limit_s: float = 60) -> None:
@@ -181,6 +196,7 @@ class Supervisor:
             for raw in stream:
                 line = raw.decode(errors="replace").rstrip()
                 running.said.append(line)
+                self._console.keep(running.part, line)
                 if running.part.ready_line and running.part.ready_line in line:
                     running.is_up = True
                 elif running.is_up:

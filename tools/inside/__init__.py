@@ -1,0 +1,1 @@
+"""What also runs inside the image: these modules need nothing but production's requirements."""
