@@ -151,7 +151,7 @@ def plain(value: object, currency: str) -> object:
         return money.exact_text(value, currency)
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return value if isinstance(value, str | int | bool | list | None) else str(value)
+    return value if isinstance(value, str | int | bool | list | dict | None) else str(value)
 
 
 def write_inputs(

@@ -27,6 +27,7 @@ from budget_system.errors import Refused
 from enforcement import pacing
 from enforcement.explain import local_text
 from pacing.channels import LABELS, label
+from pacing.desk import OFF
 from pacing.models import (
     AlertKind,
     BreakerState,
@@ -699,7 +700,7 @@ def _full_label(budget: ChannelBudget) -> str:
 
 
 def _as_text(settings: dict[str, object]) -> dict[str, str]:
-    return {name: str(Decimal(str(value)).normalize()) for name, value in settings.items()}
+    return {name: OFF if value == OFF else str(Decimal(str(value)).normalize()) for name, value in settings.items()}
 
 
 # --- Alerts ----------------------------------------------------------------------------------------------------------

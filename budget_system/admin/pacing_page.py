@@ -333,9 +333,8 @@ def performance_panel(look: Look) -> SafeString:
 
 def _wide_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> SafeString:
     """A table of figures that scrolls sideways on a small screen, by keyboard too."""
-    left = ("Channel", "Of", "Hour")
-    context = {"title": title, "headers": headers, "rows": rows, "empty": empty, "left": left}
-    return render_to_string("budget/pacing_table.html", context)
+    figures = set(headers) - {"Channel", "Of", "Hour"}
+    return show.table(headers, rows, empty, label=title, right=figures)
 
 
 def _hours_table(look: Look, channel: str, hours: Sequence[HourStatus]) -> SafeString:

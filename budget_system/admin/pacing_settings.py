@@ -9,6 +9,7 @@ from django import forms
 
 from budget_pacer import InvalidConfiguration, PacerConfig
 from budget_system.admin.ui import TextInput
+from pacing.desk import OFF
 
 SHARE, TIMES, COUNT, MINUTES, AMOUNT = "%", "×", "", "min", "amount"
 _TYPED_AS: Final = {SHARE: (100, 1), MINUTES: (1, 60)}
@@ -126,21 +127,28 @@ _DEFAULTS: Final = PacerConfig()
 _WHOLE: Final = frozenset(
     field.name for field in fields(PacerConfig) if isinstance(getattr(_DEFAULTS, field.name), int)
 )
+_OPTIONAL: Final = frozenset(field.name for field in fields(PacerConfig) if "None" in str(field.type))
+"""What may be off."""
 SETTINGS_FIELDSETS: Final = tuple((title, {"fields": tuple(one.name for one in group)}) for title, group in GROUPS)
 
 
 def shown(threshold: Threshold, value: object) -> str:
-    """The value as people read it: “15 %”, “1.5 ×”, “15 min”; “none” for no limit."""
-    text = typed(threshold, value)
-    if not text:
-        return "none"
-    return text if threshold.unit in (COUNT, AMOUNT) else f"{text} {threshold.unit}"
+    """The value as people read it: “15 %”, “1.5 ×”, “15 min”, “off”."""
+    text = typed(threshold, value) or OFF
+    return text if text == OFF or threshold.unit in (COUNT, AMOUNT) else f"{text} {threshold.unit}"
+
+
+def settings_words(settings: Mapping[str, object]) -> str:
+    """“Warn when ahead 1.3 ×; Least ROAS off”, for settings as they are kept."""
+    known = [f"{one.label} {shown(one, settings[name])}" for name, one in THRESHOLDS.items() if name in settings]
+    others = [f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if name not in THRESHOLDS]
+    return "; ".join([*known, *others]) or "as usual"
 
 
 def typed(threshold: Threshold, value: object) -> str:
     """The value as it is typed, without its unit."""
-    if value is None:
-        return ""
+    if value is None or value == OFF:
+        return value or ""
     times, over = _TYPED_AS.get(threshold.unit, (1, 1))
     number = Decimal(str(value)) * times / over
     text = f"{number.quantize(Decimal('0.000001')):f}"
@@ -176,10 +184,11 @@ class ThresholdField(forms.CharField):
             "maxlength": "20",
         }
         unit = {COUNT: "", AMOUNT: ""}.get(threshold.unit, f" ({threshold.unit})")
+        off = f" “{OFF}” switches it off." if threshold.name in _OPTIONAL and shown(threshold, usual) != OFF else ""
         super().__init__(
             label=f"{threshold.label}{unit}",
             required=False,
-            help_text=f"{threshold.help} Usual: {shown(threshold, usual)}.",
+            help_text=f"{threshold.help} Usual: {shown(threshold, usual)}.{off}",
             widget=TextInput(attrs=attributes),
         )
 
@@ -188,6 +197,8 @@ class ThresholdField(forms.CharField):
         if not text:
             return None
         one = self.threshold
+        if one.name in _OPTIONAL and text.casefold() == OFF:
+            return OFF
         try:
             number = Decimal(text)
         except InvalidOperation:
@@ -227,7 +238,8 @@ class Thresholds:
         if any(name in self.errors for name in THRESHOLDS):
             return
         try:
-            PacerConfig(**{**self.inherited, **self.own_settings()})  # type: ignore[arg-type]  # it checks each itself
+            together = {**self.inherited, **self.own_settings()}
+            PacerConfig(**{name: None if value == OFF else value for name, value in together.items()})  # type: ignore[arg-type]  # it checks each itself
         except InvalidConfiguration as error:
             about = next((name for name in THRESHOLDS if str(error).startswith(name)), None)
             words = str(error)
@@ -244,4 +256,6 @@ class Thresholds:
 
 
 def _same(value: object, other: object) -> bool:
-    return other is not None and Decimal(str(value)) == Decimal(str(other))
+    if OFF in (value, other) or other is None:
+        return value == OFF and other in (OFF, None)
+    return Decimal(str(value)) == Decimal(str(other))

@@ -1,7 +1,7 @@
 """How figures, states and moments look. Every function escapes what it is given; colour never stands alone."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -15,10 +15,12 @@ from django.utils.safestring import SafeString
 
 from brands.models import Brand
 from budget_system import money
+from budget_system.admin.pacing_settings import settings_words
 from budget_system.text import day_text as day_text
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus
 from enforcement.explain import Prospect, local_text, short
+from pacing.models import Strategy
 from scheduling.models import hours_text
 
 GOOD, WARN, BAD, INFO, PLAIN = "good", "warn", "bad", "info", "plain"
@@ -272,8 +274,17 @@ def lines(items: Iterable[object]) -> SafeString:
     return format_html_join("", '<span class="block">{}</span>', ((item,) for item in items))
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> SafeString:
-    return render_to_string("budget/table.html", {"headers": headers, "rows": rows, "empty": empty})
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    empty: str,
+    *,
+    label: str = "",
+    right: Collection[str] = (),
+) -> SafeString:
+    """With a `label`, a wide one that can be scrolled by keyboard too; `right`: headers of figures."""
+    context = {"headers": headers, "rows": rows, "empty": empty, "label": label, "right": right}
+    return render_to_string("budget/table.html", context)
 
 
 def cards(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> SafeString:
@@ -312,11 +323,15 @@ def _value(value: object, zone: ZoneInfo | None) -> str:
         return "none"
     if isinstance(value, list):
         return ", ".join(_value(item, zone) for item in value)
+    if isinstance(value, dict):
+        return settings_words(value)
     if value is True or value is False:
         return "yes" if value else "no"
     text = str(value)
     if text in _HOLDS:
         return Hold(text).label.lower()
+    if text in _STRATEGIES:
+        return Strategy(text).label.lower()
     if _MOMENT.fullmatch(text):
         return moment(datetime.fromisoformat(text), zone or ZoneInfo("UTC"))
     if _DAY.fullmatch(text):
@@ -325,6 +340,7 @@ def _value(value: object, zone: ZoneInfo | None) -> str:
 
 
 _HOLDS = frozenset(hold.value for hold in Hold)
+_STRATEGIES = frozenset(strategy.value for strategy in Strategy)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WINDOW = re.compile(r"((?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day) ([0-9:]+)–([0-9:]+)(?! next day)")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+[+-][0-9]{2}:[0-9]{2}")

@@ -1,5 +1,6 @@
 """Pacing in the admin: who sees and does what, what the pages say, what the forms refuse."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -203,9 +204,31 @@ def test_thresholds_are_typed_as_people_think_and_only_what_differs_is_kept(stor
     assert budget.settings == {"cooldown_s": 1800}
 
 
+def test_what_has_a_value_by_itself_can_be_switched_off_and_on_again(story: Story, ann: Person) -> None:
+    budget = give(story, story.campaign("Spring"))
+    page = "pacing_channelbudget_change"
+
+    ann.sends("pacing_pacedcampaign_all_thresholds", budget.campaign_id, target_roas="3")
+    ann.sends(page, budget.pk, anomaly_z="Off", target_roas="off", min_conversion_rate="off")
+
+    budget.refresh_from_db()
+    assert budget.settings == {"anomaly_z": "off", "target_roas": "off"}, "a rate that is off anyway is not kept"
+    shown = ann.opens(page, budget.pk).content.decode()
+    assert re.search(r'name="anomaly_z"[^>]*value="off"|value="off"[^>]*name="anomaly_z"', shown)
+    assert "“off” switches it off" in shown
+    assert "Unusual price: off instead of 3 ×" in ann.reads(PAGE, budget.campaign_id)
+    entry = AuditEntry.objects.filter(action="change channel budget").latest("id")
+    told = ann.reads("brands_auditentry_change", entry.pk)
+    assert "settings: as usual → Least ROAS off; Unusual price off" in told
+    ann.sends(page, budget.pk, anomaly_z="", target_roas="")
+    budget.refresh_from_db()
+    assert budget.settings == {}
+
+
 @pytest.mark.parametrize(
     ("field", "typed", "said"),
     [
+        ("cooldown_s", "off", "“off” is not a number"),
         ("max_hourly_spend_pct", "150", "more than 0 % and at most 100 %"),
         ("pace_warning_threshold", "fast", "“fast” is not a number"),
         ("clean_to_close", "1.5", "whole number"),
