@@ -137,8 +137,8 @@ restore: ## Go back to a backup, checked first FILE= [DATABASE_URL=]
 setup-test-data: ## Sample brands and campaigns with months of spend
 	$(MANAGE) setup_demo $${FORCE:+--yes} $(ARGS)
 
-demo: ## A day of a brand, told as it happens
-	$(MANAGE) demo_story $(ARGS)
+demo: ## One brand's day, told scene by scene [PORT=8000]
+	$(MANAGE) demo_story --url "http://$(HOST):$(PORT)" $(ARGS)
 
 test-dayparting: ## Check schedules on a brand of its own
 	$(MANAGE) test_budget_system --test dayparting

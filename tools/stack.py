@@ -24,7 +24,7 @@ from tools.logs import SUPERVISOR, Tail
 UP_LIMIT_S = 180
 NOTHING_RUNS = "Nothing runs here. Start it: make up"
 PARTS = {"restart-web": ("web",), "restart-celery": ("worker", "beat")}
-DATA = ("budget.sqlite3", "budget.sqlite3-wal", "budget.sqlite3-shm", "valkey", "beat-schedule", "logs", "demo.env")
+DATA = ("budget.sqlite3*", "valkey", "beat-schedule*", "logs", "demo.env")
 
 
 # --- Up and down -----------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def destroy() -> int:
     if compose.is_chosen():
         agree("stops the compose stack and deletes its volumes", ["the database", "the queue", "the beat's schedule"])
         return compose.run("down", "--volumes", "--remove-orphans")
-    found = [LOCAL / name for name in DATA if (LOCAL / name).exists()]
+    found = [path for pattern in DATA for path in sorted(LOCAL.glob(pattern))]
     if not found and not running.is_locked():
         print("There is nothing to destroy.")
         return 0

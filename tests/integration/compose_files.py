@@ -20,12 +20,18 @@ def stack(variables: Mapping[str, str], *files: Path) -> dict[str, Any]:
     """What the files come to together."""
     merged: dict[str, Any] = {}
     for file in files:
-        merged = merge(merged, yaml.safe_load(interpolated(file.read_text(encoding="utf-8"), variables)))
+        merged = merge(merged, filled(yaml.safe_load(file.read_text(encoding="utf-8")), variables))
     return merged
 
 
-def interpolated(text: str, variables: Mapping[str, str]) -> str:
+def filled(value: Any, variables: Mapping[str, str]) -> Any:
     """${NAME:-default} and ${NAME:?why} filled in, $$ made $."""
+    if isinstance(value, dict):
+        return {key: filled(one, variables) for key, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, variables) for one in value]
+    if not isinstance(value, str):
+        return value
 
     def fill(match: re.Match[str]) -> str:
         if match["dollar"]:
@@ -36,7 +42,7 @@ def interpolated(text: str, variables: Mapping[str, str]) -> str:
             raise KeyError(f"{match['name']}: {match['rest']}")
         return match["rest"]
 
-    return re.sub(r"(?P<dollar>\$\$)|\$\{(?P<name>\w+):(?P<sign>[-?])(?P<rest>[^}]*)\}", fill, text)
+    return re.sub(r"(?P<dollar>\$\$)|\$\{(?P<name>\w+):(?P<sign>[-?])(?P<rest>[^}]*)\}", fill, value)
 
 
 def merge(below: Any, above: Any, key: str = "") -> Any:
