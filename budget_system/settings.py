@@ -18,6 +18,8 @@ from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
+from budget_system import logs
+
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -86,6 +88,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "budget_system.requests.Origin",
+    "budget_system.traffic.Traffic",
+    "budget_system.probes.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -149,6 +153,7 @@ SQLITE_OPTIONS: dict[str, Any] = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
 POSTGRES_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
     "options": f"-c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=2_000)}"
     f" -c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=10000",
 }
@@ -190,8 +195,19 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_VISIBILITY_TIMEOUT = 300
 CELERY_BEAT_CRON_STARTING_DEADLINE = 1800
-CELERY_IMPORTS = ["tasks.budget_tasks", "tasks.import_tasks", "tasks.pacing_tasks", "tasks.tidy_tasks"]
+CELERY_IMPORTS = [
+    "tasks.budget_tasks",
+    "tasks.import_tasks",
+    "tasks.pacing_tasks",
+    "tasks.tidy_tasks",
+    "tasks.watch_tasks",
+]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "heartbeat": {
+        "task": "tasks.watch_tasks.heartbeat_task",
+        "schedule": 15.0,
+        "options": {"expires": 14},
+    },
     "expire_reservations": {
         "task": "tasks.budget_tasks.expire_reservations_task",
         "schedule": 10.0,
@@ -231,6 +247,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "tasks.tidy_tasks.tidy_task",
         "schedule": crontab(minute=30),
         "options": {"expires": 3600},
+    },
+    "check_books": {
+        "task": "tasks.watch_tasks.check_books_task",
+        "schedule": crontab(minute=17),
+        "options": {"expires": 3000},
     },
     "daily_reset": {
         "task": "tasks.budget_tasks.daily_reset_task",
@@ -360,18 +381,26 @@ SPECTACULAR_SETTINGS = {
 }
 REQUESTS_PER_MINUTE = env.int("REQUESTS_PER_MINUTE", default=6_000)
 
-# --- Logs ------------------------------------------------------------------------------------------------------------
+# --- Seeing: logs, metrics, mail about alarms ------------------------------------------------------------------------
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # Of logins, what needs somebody's eye: all of them are kept in the database.
-    "loggers": {"axes": {"level": "ERROR"}},
-}
+LOG_FORMAT: logs.Format = env.str("LOG_FORMAT", default="line" if DEMO or DEBUG else "json")
+if LOG_FORMAT not in logs.FORMATS:
+    raise ImproperlyConfigured(f"LOG_FORMAT is “{LOG_FORMAT}”; it may be {' or '.join(logs.FORMATS)}.")
+LOG_REQUESTS = LOG_FORMAT == "json"
+logs.route()
+LOGGING = logs.config(LOG_FORMAT, LOG_LEVEL)
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("METRICS_TOKEN must be a secret of at least 20 characters.")
+
+# Who gets a mail when ticks stop or the books differ, and when that is over.
+ADMINS = [(address, address) for address in env.list("ADMINS", default=[])]
+vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEMO else "smtp://localhost:25"))
+EMAIL_TIMEOUT = 10
+EMAIL_SUBJECT_PREFIX = "[Budget system] "
+SERVER_EMAIL = DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="budget-system@localhost")
 
 # --- Admin -----------------------------------------------------------------------------------------------------------
 

@@ -10,5 +10,6 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/today/", admin.site.admin_view(home.refreshed), name="today"),
     path("admin/", admin.site.urls),
+    path("", include("budget_system.probes")),
     path("api/", include("budget_system.rest.urls")),
 ]

@@ -1,7 +1,7 @@
-"""The run log: what ran when, what it counted, and whether it finished."""
+"""The run log: what ran when, what it counted, and whether it finished; and what is seen of the system at work."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from budget_system.ids import new_id
 
@@ -14,6 +14,7 @@ class RunKind(models.TextChoices):
     PACE = "check_pace", "Pace check"
     REALLOCATION = "move_unused", "Reallocation between channels"
     REFIT = "refit_pacing", "Refit of the pacer's models"
+    BOOKS = "check_books", "Check of the books"
 
 
 class Run(models.Model):
@@ -40,3 +41,64 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.started_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class Heartbeat(models.Model):
+    """When something was last seen at work: a row each, written again and again."""
+
+    TICK = "tick"
+    """A worker did what the beat had asked for: beat, broker, worker and database are at work."""
+    WEB = "web"
+    """The web could write."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class AlarmKind(models.TextChoices):
+    TICKS = "ticks_stopped", "Ticks have stopped"
+    BOOKS = "books_differ", "The books differ"
+
+
+class Alarm(models.Model):
+    """Something is wrong with the system itself; raised once, and again only after it has cleared."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=30, choices=AlarmKind.choices)
+    message = models.TextField()
+    raised_at = models.DateTimeField()
+    cleared_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+    clear_mailed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["kind"], condition=Q(cleared_at=None), name="alarm_once_until_cleared")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.message}"
+
+
+class TaskTotal(models.Model):
+    """How often workers have run a task since it was first run, how often it failed, and how long that took."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    runs = models.PositiveBigIntegerField(default=0)
+    failures = models.PositiveBigIntegerField(default=0)
+    seconds = models.FloatField(default=0)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def count(cls, name: str, *, failed: bool, seconds: float) -> None:
+        """Add one run."""
+        more = {"runs": F("runs") + 1, "failures": F("failures") + int(failed), "seconds": F("seconds") + seconds}
+        if not cls.objects.filter(name=name).update(**more):
+            cls.objects.get_or_create(name=name)
+            cls.objects.filter(name=name).update(**more)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from structlog.contextvars import bound_contextvars
 
 from budget_system.errors import Refused
 from enforcement.models import Run, RunKind
@@ -26,7 +27,8 @@ def recorded(kind: RunKind, *, trigger: str, now: datetime, clock: Callable[[], 
     """Log a run around the block; the block fills `counts` and `error`. Raises AlreadyRunning when there is one."""
     run = _start(kind, trigger, now)
     try:
-        yield run
+        with bound_contextvars(run=kind.value):
+            yield run
     except BaseException as error:
         run.error = run.error or f"{type(error).__name__}: {error}"
         raise

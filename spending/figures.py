@@ -5,11 +5,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfoNotFoundError
 
-from django.db.models import Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 
 from brands.models import Brand
 from brands.periods import local_date, month_start
+from brands.services import zone
 from budget_system import money
 from campaigns.models import Campaign
 from spending.ledger import LIFETIME_STARTS_ON
@@ -46,6 +48,31 @@ def day_totals(places: Collection[tuple[UUID, date]]) -> dict[tuple[UUID, date],
     sums = standing.values("campaign_id", "spend_date").annotate(total=Sum("amount"))
     found = {(row["campaign_id"], row["spend_date"]): row["total"] for row in sums}
     return {place: found.get(place, total) for place, total in totals.items()}
+
+
+def present(zones: Iterable[str], now: datetime) -> Q:
+    """The day and the month that it is now, of brands in these time zones; those that cannot be read have none."""
+    found = Q(pk=None)
+    for name in zones:
+        try:
+            today = local_date(zone(name), now)
+        except (ZoneInfoNotFoundError, ValueError):
+            continue
+        starts = Q(kind=PeriodKind.DAY, starts_on=today) | Q(kind=PeriodKind.MONTH, starts_on=month_start(today))
+        found |= starts & Q(brand__timezone=name)
+    return found
+
+
+def most_used(brands: QuerySet[Brand], zones: Iterable[str], now: datetime, limit: int) -> list[UUID]:
+    """Up to `limit` of the brands: those that have used the largest share of a budget of now. Where there are many,
+    without looking at each."""
+    ids = list(brands.order_by("name").values_list("pk", flat=True)[: limit + 1])
+    if len(ids) <= limit:
+        return ids
+    used = BudgetPeriod.objects.of_brands().filter(present(zones, now), brand__in=brands, budget__gt=0)
+    # Twice as many, as a brand may be there with its day and its month.
+    found = used.annotate(share=F("used") * 100 / F("budget")).order_by("-share").values_list("brand_id", flat=True)
+    return list(dict.fromkeys(found[: 2 * limit]))[:limit] or ids[:limit]
 
 
 def left_text(micros: int | None, currency: str) -> str | None:
