@@ -22,23 +22,24 @@ from django.utils.http import urlencode
 
 from access.callers import Caller, caller_of
 from brands.models import Brand
-from brands.periods import day_starts_at, local_date, month_start, next_midnight
+from brands.periods import day_starts_at, local_date, next_midnight
 from budget_system import clock, money
 from budget_system.admin import pacing_month, show
 from budget_system.admin.brand_charts import day_chart, month_chart, outlook
 from budget_system.admin.lists import pace_text, weeks_of
-from budget_system.health import OVERDUE
+from budget_system.health import OVERDUE, SILENT, heartbeat_age
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus, Override, StateChange
 from enforcement.decision import reached
 from enforcement.explain import Prospect, local_text, prospects
 from enforcement.models import Run, RunKind
 from enforcement.pace import is_over, is_under, passed_share, ratio
+from enforcement.snapshots import zones_in_use
 from pacing.channels import label
 from pacing.models import PaceAlert
 from scheduling.windows import week_from_text
 from spending import import_access
-from spending.figures import Spent, spent
+from spending.figures import Spent, most_used, spent
 from spending.history import by_day
 from spending.models import BudgetPeriod, ImportState, PeriodKind, SpendImport
 from spending.projection import WEEKS, Outlook, month_outlook
@@ -172,7 +173,7 @@ def _waiting(campaigns: Any, now: datetime) -> list[Waiting]:
 
 def _rows(brands: Any, campaigns: Any, now: datetime) -> list[Row]:
     """The brands that have used most of a budget, those first."""
-    chosen = list(brands.filter(pk__in=_most_used(brands, now)))
+    chosen = list(brands.filter(pk__in=most_used(brands, zones_in_use(), now, BRANDS_SHOWN)))
     figures = spent(chosen, now)
     today = {brand.pk: local_date(brand.zone, now) for brand in chosen}
     ids = [brand.pk for brand in chosen]
@@ -211,25 +212,12 @@ def _rows(brands: Any, campaigns: Any, now: datetime) -> list[Row]:
     return sorted(rows, key=lambda row: (-row.share, row.brand.name))
 
 
-def _most_used(brands: Any, now: datetime) -> list[UUID]:
-    """The ids of up to `BRANDS_SHOWN` brands; without looking at each where there are many."""
-    ids = list(brands.order_by("name").values_list("pk", flat=True)[: BRANDS_SHOWN + 1])
-    if len(ids) <= BRANDS_SHOWN:
-        return ids
-    present = Q(pk=None)
-    for zone_name in brands.order_by().values_list("timezone", flat=True).distinct():
-        today = local_date(zone_name, now)
-        starts = Q(kind=PeriodKind.DAY, starts_on=today) | Q(kind=PeriodKind.MONTH, starts_on=month_start(today))
-        present |= starts & Q(brand__timezone=zone_name)
-    used = BudgetPeriod.objects.of_brands().filter(present, brand__in=brands, budget__gt=0)
-    # Twice as many, as a brand may be there with its day and its month.
-    found = used.annotate(share=F("used") * 100 / F("budget")).order_by("-share").values_list("brand_id", flat=True)
-    most = list(dict.fromkeys(found[: 2 * BRANDS_SHOWN]))[:BRANDS_SHOWN]
-    return most or ids[:BRANDS_SHOWN]
-
-
 def last_tick(now: datetime) -> tuple[str, str]:
-    """When the minute tick last ran, with its tone."""
+    """When the system was last seen at work, with its tone."""
+    silence = heartbeat_age(now)
+    if silence is not None and silence > SILENT:
+        text = f"The last sign of life was {show.ago(now - silence, now)}. They come every 15 seconds: see whether the"
+        return show.BAD, f"{text} worker, the beat and the broker run."
     last = Run.objects.filter(kind=RunKind.DAYPARTING).exclude(finished_at=None).first()
     if last is None:
         return show.WARN, "No tick yet. Start the worker and the beat, or run manage.py enforce_dayparting."
