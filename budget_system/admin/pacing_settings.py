@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from django import forms
 
-from budget_pacer import InvalidConfiguration, PacerConfig
+from budget_pacer import PacerConfig
 from budget_system.admin.ui import TextInput
-from pacing.desk import OFF
+from budget_system.errors import Refused
+from pacing.desk import OFF, config_of
 
 SHARE, TIMES, COUNT, MINUTES, AMOUNT = "%", "×", "", "min", "amount"
 _TYPED_AS: Final = {SHARE: (100, 1), MINUTES: (1, 60)}
@@ -238,11 +239,10 @@ class Thresholds:
         if any(name in self.errors for name in THRESHOLDS):
             return
         try:
-            together = {**self.inherited, **self.own_settings()}
-            PacerConfig(**{name: None if value == OFF else value for name, value in together.items()})  # type: ignore[arg-type]  # it checks each itself
-        except InvalidConfiguration as error:
-            about = next((name for name in THRESHOLDS if str(error).startswith(name)), None)
-            words = str(error)
+            config_of(dict(self.inherited), self.own_settings())
+        except Refused as error:
+            about = next((name for name in THRESHOLDS if error.message.startswith(name)), None)
+            words = error.message
             for name, one in THRESHOLDS.items():
                 words = words.replace(name, f"“{one.label}”")
             self.add_error(about, f"{words[:1].upper()}{words[1:]}.")
