@@ -274,10 +274,12 @@ class AuditActionFilter(FixedFilter):
     values = [
         (action, action)
         for action in (
-            "activate", "amend spend", "archive", "change brand", "change campaign", "change schedule",
-            "clear emergency stop", "clear override", "create brand", "create campaign", "emergency stop", "export",
-            "forced reset", "issue token", "join brand", "leave brand", "override", "pause", "rebuild", "rename token",
-            "restore", "revoke token", "set up sample data", "undo import", "void reservation", "void spend",
+            "activate", "add channel budget", "amend spend", "archive", "change brand", "change campaign",
+            "change channel budget", "change pacing", "change schedule", "clear emergency stop", "clear override",
+            "close circuit breaker", "create brand", "create campaign", "emergency stop", "export", "forced reset",
+            "issue token", "join brand", "leave brand", "move money between channels", "override", "pause", "rebuild",
+            "reject moving money", "remove channel budget", "rename token", "restore", "revoke token",
+            "see pace alert", "set up sample data", "undo import", "void reservation", "void spend",
         )
     ]  # fmt: skip
 
@@ -288,8 +290,11 @@ class AuditTypeFilter(FixedFilter):
     field = "object_type"
     values = [
         (name, name)
-        for name in ("brand", "campaign", "spend", "reservation", "import", "export", "membership", "API token")
-    ]
+        for name in (
+            "brand", "campaign", "channel budget", "paced campaign", "spend", "reservation", "import", "export",
+            "membership", "API token",
+        )
+    ]  # fmt: skip
 
 
 @admin.register(AuditEntry)

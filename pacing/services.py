@@ -516,6 +516,11 @@ def mark_seen(alert_id: UUID, *, actor: str, now: datetime) -> PaceAlert:
     if alert.seen_at is None:
         alert.seen_at, alert.seen_by = now, actor
         alert.save(update_fields=["seen_at", "seen_by"])
+        campaign = alert.campaign
+        audit(
+            campaign, "see pace alert", brand_id=campaign.brand_id, actor=actor, now=now,
+            before={}, after={"channel": label(alert.channel), "alert": alert.message},
+        )  # fmt: skip
     return alert
 
 

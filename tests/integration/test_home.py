@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from access.callers import Caller
 from access.roles import Role
+from brands.models import AuditEntry
 from budget_system.admin.home import BRANDS_SHOWN
 from campaigns.holds import Hold
 from campaigns.models import Campaign
@@ -132,6 +133,9 @@ def test_an_alert_about_a_channels_pace_needs_a_person_until_one_has_seen_it(sto
     assert need.text == "Search · Acme: Google far ahead of plan"
     assert look(admin, need.url).status_code == 200
     pacing.see_alert(alert.pk, actor=ACTOR, now=story.now)
+    pacing.see_alert(alert.pk, actor="user: late", now=story.now)
+    [entry] = AuditEntry.objects.filter(action="see pace alert")
+    assert (entry.actor, entry.after) == (ACTOR, {"channel": "Google", "alert": "x"})
     cache.clear()
     assert "far ahead" not in look(admin).content.decode()
 
