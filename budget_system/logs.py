@@ -17,18 +17,22 @@ REDACTED = "[redacted]"
 
 _NAMES = r"(?:pass(?:word|wd|phrase)|secret|token|authorization|cookie|session_?id|credential|api[_-]?key|signature)"
 _KEY = re.compile(_NAMES, re.IGNORECASE)
+# Each begins at a word and has bounds, so that a long text takes no longer than its length says.
 _IN_TEXT = (
     # Authorization: Bearer abc
-    (re.compile(r"\b(Bearer|Basic|Token)(\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1\2{REDACTED}"),
+    (re.compile(r"\b(Bearer|Basic|Token)(\s{1,5})[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1\2{REDACTED}"),
     # Cookie: a=b; c=d, to the end of the line
-    (re.compile(r"\b((?:set-)?cookie['\"]?\s*[:=]\s*)[^\r\n]+", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"\b((?:set-)?cookie['\"]?\s{0,5}[:=]\s{0,5})[^\r\n]+", re.IGNORECASE), rf"\1{REDACTED}"),
     # password=abc, "secret": "abc", X-Signature: abc
     (
-        re.compile(rf"([\w-]*{_NAMES}[\w-]*['\"]?\s*[:=]\s*)(?!\[redacted)(\"[^\"]*\"|'[^']*'|[^\s,;&}})\]]+)", re.I),
+        re.compile(
+            rf"({_NAMES}[\w-]{{0,40}}['\"]?\s{{0,5}}[:=]\s{{0,5}})(?!\[redacted)(\"[^\"]*\"|'[^']*'|[^\s,;&}})\]]+)",
+            re.IGNORECASE,
+        ),
         rf"\1{REDACTED}",
     ),
     # redis://user:abc@host
-    (re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+(@)"), rf"\1{REDACTED}\2"),
+    (re.compile(r"(\b[a-z][\w+.-]{0,30}://[^\s:/@]{0,200}:)[^\s@/]{1,300}(@)", re.IGNORECASE), rf"\1{REDACTED}\2"),
     # Our tokens and webhook secrets, wherever they stand
     (re.compile(r"\bbs_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{20,}"), REDACTED),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+"), REDACTED),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.mail import mail_admins
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.db.models import Q
 
 from budget_system import clock, health
@@ -101,10 +101,10 @@ def _run() -> None:
         moment = time.monotonic()
         try:
             watch.look(clock.now(), moment)
-        except DatabaseError as error:
+        except Exception as error:  # noqa: BLE001 - a watch that ends watches nothing
             if moment - failed_at >= SAID_AGAIN_S:
                 failed_at = moment
-                logger.critical("The watch cannot use the database: %s", error)
+                logger.critical("The watch could not look: %s: %s", type(error).__name__, error)
         finally:
             connections.close_all()
         time.sleep(INTERVAL_S)

@@ -32,7 +32,8 @@ Labels = Mapping[str, str]
 
 
 @pytest.fixture(autouse=True)
-def asked_for_the_first_time() -> Iterator[None]:
+def asked_for_the_first_time(settings: Any) -> Iterator[None]:
+    settings.METRICS_TOKEN = ""
     cache.clear()
     yield
     cache.clear()
