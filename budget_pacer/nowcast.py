@@ -14,8 +14,11 @@ from typing import Final, NamedTuple
 EFFECTIVE_COUNT: Final = 120.0
 """Opportunities come in bursts, and hours drift: for telling shapes apart a day says no more than so many independent
 opportunities would."""
-LEVEL_PRIOR: Final = 0.04
-"""The forecast of the day's volume weighs as much as this share of a day of traffic."""
+LEVEL_PRIOR: Final = 0.2
+"""The forecast of the day's volume weighs as much as this share of a day of traffic: hours drift together, so a slow
+morning says little of the evening."""
+PRICE_PRIOR: Final = 0.04
+"""The same for the levels of costs and returns."""
 FADE_TRAFFIC: Final = 0.45
 """Of a deviation seen now, so much is expected an hour ahead."""
 FADE_PRICE: Final = 0.8

@@ -22,7 +22,7 @@ from budget_pacer.nowcast import (
     FADE_PRICE,
     FADE_TRAFFIC,
     HALF_LIFE_S,
-    LEVEL_PRIOR,
+    PRICE_PRIOR,
     Shapes,
     ahead,
     blend,
@@ -163,6 +163,16 @@ class Returns:
         self.spread = [old * keep + new for old, new in zip(self.spread, other.spread, strict=True)]
 
 
+class _Start(NamedTuple):
+    """Where the corridor begins: the start of the day, or the latest change of its budget."""
+
+    at_s: float
+    seen: float
+    """Opportunities of the day before it."""
+    gone: float
+    """Spent and held before it."""
+
+
 class Steering:
     """One channel of one campaign."""
 
@@ -190,6 +200,7 @@ class Steering:
         self._solved_at = 0.0
         self._next_solve = 0.0
         self._solved_budget = -1
+        self._corridor_from = _Start(0.0, 0.0, 0.0)
         self._log_return = 0.0
         self._log_price: float | None = None
         self._participation = 1.0
@@ -320,6 +331,9 @@ class Steering:
         self._supplies, self._caution = supplies, caution
         budget = state.limits.budget / MICROS
         gone = (state.meter.spent + state.meter.held) / MICROS
+        if self._solved_budget not in (-1, state.limits.budget):
+            # Money that came or went since must not be caught up with in half an hour.
+            self._corridor_from = _Start(at_s, self._count, gone)
         near_counts, near = self._near(counts, supplies, day, at_s)
         lower, upper = self._rails(
             state.strategy, day, at_s, budget, sum(counts), near_counts, caution, left_s, volume, shape, passed
@@ -357,7 +371,7 @@ class Steering:
     ) -> tuple[float, float, tuple[float, float, float]]:
         """Mean cost and mean logarithm of return today; and how the last 40 minutes differ from that: ratios of
         traffic and cost, difference of the logarithm."""
-        prior = 0.0 if usual is None else LEVEL_PRIOR * usual
+        prior = 0.0 if usual is None else PRICE_PRIOR * usual
         price = self._cost / self._count if self._count else 0.0
         if self._usual_count:
             known = self._usual_cost / self._usual_count
@@ -454,26 +468,42 @@ class Steering:
         width = _CORRIDOR[strategy]
         if width is None:
             return None, None
-        past = self._count
+        start, past = self._corridor_from, self._count
         if strategy is PacingStrategy.EVEN_DISTRIBUTION:
-            curve = careful = open_elapsed(day, at_s + _WINDOW_S) / day.open_s if day.open_s else 1.0
+            before = _open_share(day, start.at_s)
+            curve = careful = _open_share(day, at_s + _WINDOW_S)
         elif strategy is PacingStrategy.HISTORICAL_PATTERN:
-            first = self._shapes.shares[-1] if self._shapes.shares else shape
-            curve = careful = sum(
-                share * slot_elapsed(slot, at_s + _WINDOW_S) / slot.open_s
-                for slot, share in zip(day.slots, first, strict=True)
-                if slot.open_s
-            )
+            usual = self._shapes.shares[-1] if self._shapes.shares else shape
+            before = _usual_share(day, usual, start.at_s)
+            curve = careful = _usual_share(day, usual, at_s + _WINDOW_S)
         else:
-            total = past + future
+            total, pessimistic = past + future, past + caution * future
+            before = start.seen / total if total > 0 else 0.0
             curve = (past + near) / total if total > 0 else 1.0
-            pessimistic = past + caution * future
             careful = min(1.0, (past + near) / pessimistic) if pessimistic > 0 else 1.0
         if left_s <= _WINDOW_S:
             careful = 1.0
         # What is held back late in the day may find nothing to be spent on: the lower rail closes in.
         room = width * min(1.0, left_s / _CLOSING_S)
-        return budget * (careful - room), None if left_s < _RELEASED_S else budget * min(1.0, curve + width)
+
+        def due(share: float) -> float:
+            part = (share - before) / (1 - before) if before < 1 else 1.0
+            return start.gone + (budget - start.gone) * min(max(part, 0.0), 1.0)
+
+        upper = None if left_s < _RELEASED_S else min(budget, due(curve) + budget * width)
+        return due(careful) - budget * room, upper
+
+
+def _open_share(day: Day, at_s: float) -> float:
+    return open_elapsed(day, at_s) / day.open_s if day.open_s else 1.0
+
+
+def _usual_share(day: Day, shape: Sequence[float], at_s: float) -> float:
+    return sum(
+        share * slot_elapsed(slot, at_s) / slot.open_s
+        for slot, share in zip(day.slots, shape, strict=True)
+        if slot.open_s
+    )
 
 
 def _capped(supplies: Sequence[Supply], state: ChannelState, first: int) -> list[Supply]:

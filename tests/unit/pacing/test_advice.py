@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from budget_pacer import BudgetPacer, ChannelType, PacingStrategy, SpendTransaction, TrafficHour
+from budget_pacer.nowcast import day_volume
 from tests.unit.pacing.clocks import Clock
 
 MIDNIGHT = datetime(2026, 5, 5, tzinfo=UTC)
@@ -103,6 +104,38 @@ def test_a_channel_without_any_history_still_spends_its_day_evenly() -> None:
 
     assert 150 < spent_at_noon < 320
     assert pacer.spent("c", ChannelType.DISPLAY) > 480
+
+
+@pytest.mark.parametrize("strategy", [PacingStrategy.ADAPTIVE_HYBRID, PacingStrategy.EVEN_DISTRIBUTION])
+def test_money_that_comes_at_noon_lasts_till_the_evening(strategy: PacingStrategy) -> None:
+    clock = Clock(MIDNIGHT)
+    pacer = BudgetPacer(clock=clock, frontload_protection_hours=0)
+    hours = [TrafficHour(clock.now - timedelta(hours=back), 62, 64.0, 1.0) for back in range(168, 0, -1)]
+    pacer.learn_traffic("c", ChannelType.DISPLAY, hours)
+    pacer.allocate_hourly_budget("c", ChannelType.DISPLAY, Decimal(100), strategy)
+    spent: dict[int, Decimal] = {}
+    for offer in offers():
+        clock.now = MIDNIGHT + timedelta(seconds=offer.second)
+        if offer.second >= 43_200 and 24 not in spent:
+            pacer.allocate_hourly_budget("c", ChannelType.DISPLAY, Decimal(300), strategy)
+        cost = Decimal(offer.cents).scaleb(-2)
+        if pacer.advise("c", ChannelType.DISPLAY, cost, offer.value).approve:
+            found = pacer.reserve("c", ChannelType.DISPLAY, cost)
+            if found.granted:
+                pacer.settle(found.reservation_id)
+        spent[int(offer.second // 1800)] = pacer.spent("c", ChannelType.DISPLAY)
+
+    first_hour, rest = spent[25] - spent[23], 300 - spent[23]
+    assert first_hour < rest / 8, "a twelfth is an hour's part of what is left"
+    assert spent[47] > 290
+
+
+def test_a_quiet_night_says_little_of_the_evening() -> None:
+    usual, passed = 1000.0, 0.1  # a tenth of a usual day should have come; half of that has
+
+    assert day_volume(usual, 50, passed) > 0.8 * usual
+    assert 0.5 * usual < day_volume(usual, 400, 0.8) < 0.65 * usual, "late in the day what has come decides"
+    assert day_volume(None, 50, passed) == 500
 
 
 def test_every_answer_has_its_reason() -> None:
