@@ -42,8 +42,6 @@ Clock = Callable[[], datetime]
 SAFE_SQLITE = (3, 51, 3)
 """Before it, processes that write at the same time in WAL mode may in rare cases lose a page (the WAL-reset bug)."""
 LATELY = timedelta(hours=24)
-IMPORT_WAITS = timedelta(minutes=10)
-"""Each minute's tick hands imports out; one that waits longer than this has no worker."""
 NAMED = 3
 
 
@@ -255,7 +253,7 @@ def _mend_pacing(actor: str, clock: Clock) -> str:
 
 
 def _imports(now: datetime) -> Finding:
-    then = now - IMPORT_WAITS
+    then = now - health.IMPORT_STUCK
     stuck = [*import_records.due(then), *import_records.undos_due(then)]
     names = SpendImport.objects.filter(pk__in=stuck).values_list("file_name", flat=True)
     problems = [f"{len(stuck)} wait without a worker: {_some(names)}"] if stuck else []

@@ -24,7 +24,7 @@ from enforcement.explain import Explanation, explain_facts
 from enforcement.snapshots import Undecidable, gather, of_brands
 
 CAUSE = "simulated time"
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 BRANDS = 500
 
 

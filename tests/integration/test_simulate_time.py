@@ -92,7 +92,7 @@ def test_each_brand_has_its_own_clock_and_an_instant_is_the_same_for_all(story: 
     other = Story(name="Other", timezone="America/New_York")
     other.campaign("New York", rows=[window(TUE, "14:00", "15:00")])
 
-    local = told("--hour", "14", "--day", "tue")
+    local = told("--hour", "14", "--day", "Tuesday")
     instant = told("--at", "2026-05-05T14:30+02:00")
 
     assert {name: one["runs"] for name, one in local.items()} == {"Berlin": True, "New York": True}
@@ -156,6 +156,8 @@ def test_apply_stores_the_states_until_the_next_look(
         (["--hour", "25"], "is not a time of day"),
         (["--hour", "noon"], "is not a time of day"),
         (["--date", "tomorrow"], "is not a date"),
+        (["--day", "mo"], "is not a weekday"),
+        (["--day", "someday"], "is not a weekday"),
         (["--day", "sat", "--date", "2026-05-09"], "not both"),
         (["--at", "2026-05-09T12:00Z", "--hour", "9"], "not both"),
         (["--at", "2026-05-09T12:00"], "names no zone"),

@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--hour", metavar="H", help="The time of day, such as 14 or 14:30. Default: as it is now.")
-        parser.add_argument("--day", choices=WEEKDAYS, type=str.lower, help="The weekday, the next one from now.")
+        parser.add_argument("--day", metavar="mon..sun", help="The weekday, the next one from now.")
         parser.add_argument("--date", metavar="YYYY-MM-DD", help="The day. One that is over may be asked for too.")
         parser.add_argument(
             "--at", metavar="MOMENT", help="The same instant for all brands, such as 2026-12-24T18:00+01:00."
@@ -92,7 +92,7 @@ def _wanted(options: dict[str, Any]) -> LocalTime | datetime:
     if options["day"] and options["date"]:
         raise CommandError("Say --day or --date, not both.")
     day = clean_day(options["date"], "date")
-    return LocalTime(_clock(options["hour"]), WEEKDAYS.index(options["day"]) if options["day"] else None, day)
+    return LocalTime(_clock(options["hour"]), _weekday(options["day"]), day)
 
 
 def _instant(text: str) -> datetime:
@@ -115,6 +115,16 @@ def _clock(text: str | None) -> time | None:
         return time(int(found[1]), int(found[2] or 0)) if found else time(24)
     except ValueError as error:
         raise CommandError(f"“{text}” is not a time of day; write it like 14 or 14:30, from 0 to 23:59.") from error
+
+
+def _weekday(text: str | None) -> int | None:
+    """Named by its first three letters or more."""
+    if not text:
+        return None
+    found = [number for number, name in enumerate(WEEKDAYS) if len(text) >= 3 and name.startswith(text.lower())]
+    if not found:
+        raise CommandError(f"“{text}” is not a weekday; write it like mon or monday.")
+    return found[0]
 
 
 def _row(one: Would) -> Iterator[str]:
