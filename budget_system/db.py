@@ -9,8 +9,11 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 
+from budget_system import clock
 from budget_system.errors import Busy
 
 P = ParamSpec("P")
@@ -21,6 +24,19 @@ LOCK_NOT_AVAILABLE = "55P03"
 ATTEMPTS = 3
 
 _joining: ContextVar[bool] = ContextVar("joining", default=False)
+
+
+def follow_its_clock(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """PostgreSQL's clock is that of all machines that work on it. A connection lives for a minute (CONN_MAX_AGE), so a
+    clock that was wrong is right again a minute later."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            [told] = cursor.fetchone()
+        clock.follow(told)
+
+
+connection_created.connect(follow_its_clock)
 
 
 def use_case(function: Callable[P, T]) -> Callable[P, T]:

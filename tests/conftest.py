@@ -12,8 +12,12 @@ os.environ.update(for_tests())
 import django
 import hypothesis
 import pytest
+import time_machine
 from django.conf import settings
+from django.db.backends.signals import connection_created
 from pytest_django import DjangoDbBlocker
+
+from budget_system.db import follow_its_clock
 
 pytest_plugins = ["tests.figures"]
 
@@ -27,6 +31,13 @@ hypothesis.settings.load_profile("here")
 
 # Conftests further down may import models.
 django.setup()
+
+if moment := os.environ.get("SUITE_CLOCK"):
+    # The suite as it would run on another day: tests/faults/test_clock.py.
+    time_machine.travel(moment, tick=True).start()
+
+# Tests move the clock of their own process; that of PostgreSQL would not come along.
+connection_created.disconnect(follow_its_clock)
 
 
 @pytest.fixture(scope="session")
