@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_handler
@@ -106,7 +106,7 @@ def _known(error: Exception) -> Exception | None:
             return TooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         case SuspiciousOperation():
             return exceptions.ParseError("The request is not one that is taken here.")
-        case OperationalError() if _is_down(error):
+        case OperationalError() | InternalError() if _is_down(error):
             logger.error("The database did not answer: %s", error)
             return _problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The database does not answer. Ask again.", RETRY_AFTER_S
@@ -116,9 +116,14 @@ def _known(error: Exception) -> Exception | None:
     return error if type(error).__name__ in {"Http404", "PermissionDenied"} else None
 
 
-def _is_down(error: OperationalError) -> bool:
-    """No connection, no room, shutting down or too slow; anything else is a fault of ours."""
+_READ_ONLY = "25006"
+
+
+def _is_down(error: OperationalError | InternalError) -> bool:
+    """No connection, no room, shutting down, too slow or read-only; anything else is a fault of ours."""
     code = getattr(error.__cause__, "pgcode", None)
+    if isinstance(error, InternalError):
+        return bool(code == _READ_ONLY)
     return code is None or code[:2] in {"08", "53", "57", "58"}
 
 
