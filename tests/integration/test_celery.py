@@ -81,6 +81,7 @@ def test_every_tick_expires_before_the_next_one_comes() -> None:
     {
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
+        "task_retry_on_worker_lost": True,
         "task_acks_on_failure_or_timeout": True,
         "worker_prefetch_multiplier": 1,
         "task_time_limit": 60,
