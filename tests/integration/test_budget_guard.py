@@ -64,6 +64,7 @@ def test_a_small_change_is_saved_at_once(story: Story, ann: Person) -> None:
     assert daily(story) == 120
 
 
+@pytest.mark.need(28)
 def test_a_large_change_is_not_saved_until_it_is_confirmed_with_a_reason(story: Story, ann: Person) -> None:
     story.campaign()
 
@@ -86,6 +87,7 @@ def test_a_large_change_is_not_saved_until_it_is_confirmed_with_a_reason(story: 
     assert AuditEntry.objects.get(action="change brand").reason == "A big launch"
 
 
+@pytest.mark.need(28)
 def test_a_change_that_pauses_is_shown_and_then_does_exactly_that(story: Story, ann: Person) -> None:
     a, b, c = story.campaign("A"), story.campaign("B", daily_budget="10"), story.campaign("C")
     story.spend(a, "50")

@@ -61,6 +61,7 @@ def test_every_image_is_of_one_version(base: dict[str, Service]) -> None:
     assert all(re.search(r":\d+\.\d+(\.\d+)?-[\w-]+$", image) for image in images)
 
 
+@pytest.mark.need(25)
 def test_packages_are_installed_by_their_hashes_and_as_nobody_in_particular() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
 
@@ -103,6 +104,7 @@ def test_no_queued_task_is_dropped_or_lost(base: dict[str, Service], production:
         assert services["redis"]["volumes"] == ["redis:/data"]
 
 
+@pytest.mark.need(26)
 def test_ports_are_open_to_this_machine_only(production: dict[str, Service]) -> None:
     open_to = {name: service["ports"] for name, service in production.items() if "ports" in service}
 
@@ -110,6 +112,7 @@ def test_ports_are_open_to_this_machine_only(production: dict[str, Service]) -> 
     assert all(port.startswith("127.0.0.1:") for ports in open_to.values() for port in ports)
 
 
+@pytest.mark.need(25)
 @pytest.mark.parametrize("name", ["db", "redis", *OURS])
 def test_in_production_a_container_can_change_little(production: dict[str, Service], name: str) -> None:
     service = production[name]
@@ -122,6 +125,7 @@ def test_in_production_a_container_can_change_little(production: dict[str, Servi
     assert "inside" in service["networks"]
 
 
+@pytest.mark.need(8, 25)
 def test_in_production_no_secret_is_in_the_environment(production: dict[str, Service]) -> None:
     for name, service in production.items():
         for variable in ("SECRET_KEY", "PGPASSWORD", "POSTGRES_PASSWORD", "REDIS_URL"):
@@ -129,6 +133,7 @@ def test_in_production_no_secret_is_in_the_environment(production: dict[str, Ser
             assert value == "", f"{name} has {variable}"
 
 
+@pytest.mark.need(4, 25)
 def test_in_production_only_the_migration_job_owns_the_tables(production: dict[str, Service]) -> None:
     assert production["migrate"]["environment"]["DATABASE_URL"] == "postgres://budget@db:5432/budget"
     assert "db_owner_password" in production["migrate"]["secrets"]

@@ -91,6 +91,7 @@ class TestReady:
         assert (answer.status_code, answer.json()["reasons"]) == (503, [health.NO_DATABASE])
         assert b"10.0.0.5" not in answer.content
 
+    @pytest.mark.fault(18)
     def test_a_database_that_can_only_be_read(self) -> None:
         on, off = ("SET TRANSACTION READ ONLY", None) if connection.vendor == "postgresql" else (
             "PRAGMA query_only = on", "PRAGMA query_only = off",
@@ -142,6 +143,7 @@ class TestDeep:
 
         assert (status, body["status"], wrong(body)) == (503, "degraded", {part})
 
+    @pytest.mark.fault(22, 25)
     def test_red_when_the_heart_has_stopped(self) -> None:
         all_at_work()
         Heartbeat.objects.update(at=clock.now() - health.SILENT - timedelta(seconds=2))
@@ -150,6 +152,7 @@ class TestDeep:
 
         assert (status, wrong(body)) == (503, {"services"})
 
+    @pytest.mark.fault(24)
     def test_red_when_the_broker_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
         all_at_work()
         monkeypatch.setattr(health.app.conf, "broker_read_url", "redis://127.0.0.1:1/0")
@@ -158,6 +161,7 @@ class TestDeep:
 
         assert (status, wrong(body), body["checks"]["services"]["broker"]) == (503, {"services"}, "unreachable")
 
+    @pytest.mark.fault(59)
     def test_red_when_the_books_differ_and_green_when_they_agree_again(self) -> None:
         all_at_work()
         story = Story()
