@@ -153,7 +153,7 @@ simulate-spend: ## Post random spends [MIN= MAX= COUNT= DURATION= BRAND=]
 		$${COUNT:+--count "$$COUNT"} $${DURATION:+--duration "$$DURATION"} $${FORCE:+--yes}
 
 simulate-time: ## What would run at another time HOUR= [DAY= BRAND=]
-	$(call need,HOUR,make simulate-time HOUR=14 DAY=monday)
+	$(call need,HOUR,make simulate-time HOUR=14 DAY=mon)
 	$(MANAGE) simulate_time --hour "$$HOUR" $${DAY:+--day "$$DAY"} $${BRAND:+--brand "$$BRAND"}
 
 load-test: ## Requests from several callers at once [ARGS=]

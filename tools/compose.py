@@ -21,10 +21,14 @@ USERS = ("web", "celery_worker", "celery_beat")
 
 def is_asked_for() -> bool:
     """Whether DOCKER=1 says so; ends with what is missing if it says so and cannot be."""
-    if os.environ.get("DOCKER", "").lower() not in YES:
-        return False
-    _check()
-    return True
+    if is_named():
+        _check()
+    return is_named()
+
+
+def is_named() -> bool:
+    """Whether DOCKER=1 is there, and nothing else."""
+    return os.environ.get("DOCKER", "").lower() in YES
 
 
 @functools.cache

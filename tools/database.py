@@ -72,7 +72,8 @@ def reset() -> int:
                 f"CREATE DATABASE {COMPOSE_DATABASE}",
             ):
                 _must(backups.compose_sql(statement))
-            return compose.run("run", "--rm", "-T", "migrate")
+            _must(compose.run("run", "--rm", "-T", "migrate"))
+        return 0
     agree("deletes all data of the local stack", [f"{SQLITE.relative_to(ROOT)} ({_size()})"])
     with stack.stopped():
         _delete_sqlite()

@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(argv)
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
-    if options.local and compose.is_asked_for():
+    if options.local and compose.is_named():
         fail("this writes into the checkout, which no container has. Leave DOCKER=1 out.")
     if command and not options.local:
         return run(command)

@@ -14,6 +14,8 @@ ALONE = (
     "test_celery",
     "test_import_faults",
     "test_benchmarks",
+    "test_docker_services",
+    "test_make_stack",
 )
 """Modules that start processes: two of them at once would only be slow and hit their time limits."""
 
