@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import check_password
 from django.core import checks as system_checks
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import F, Q
 from kombu.exceptions import OperationalError as BrokerError
@@ -359,8 +359,12 @@ REPAIRS: dict[str, Callable[[str, Clock], str]] = {
 
 
 def look(name: str, now: datetime) -> Finding:
-    """One of the CHECKS."""
-    return CHECKS[name](now)
+    """One of the CHECKS. Where the database does not let it look, that is what it finds."""
+    try:
+        return CHECKS[name](now)
+    except DatabaseError as error:
+        remedy = "See whether the database that DATABASE_URL names is up, and that migrations are applied."
+        return Finding(name, State.FAILED, "nothing: the database refused", str(error).strip(), remedy)
 
 
 def examine(now: datetime) -> list[Finding]:

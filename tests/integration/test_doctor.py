@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import Settings
 
@@ -181,6 +181,18 @@ def test_a_missing_migration_is_all_that_is_looked_at(story: Story) -> None:
     assert "→ manage.py migrate" in said
     assert "books" not in said
     assert said.endswith("exit code 1")
+
+
+def test_what_the_database_refuses_is_a_failure_and_the_rest_is_looked_at(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr("enforcement.doctor.books.check", refuse)
+
+    assert wrong() == {"books"}
+    assert finding("books").problem == "the disk is full"
 
 
 def test_silence_of_the_ticks_is_a_failure_and_in_a_demo_a_warning(story: Story, settings: Settings) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from budget_system import clock
@@ -124,6 +124,18 @@ def test_in_a_pipe_a_block_comes_each_interval(story: Story, monkeypatch: pytest
     assert said.count("Budget system, ") == 2
     assert waits == [7, 7]
     assert "\x1b" not in said
+
+
+def test_a_database_that_does_not_answer_is_a_line_and_not_the_end(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("enforcement.management.commands.monitor_system.view", refuse)
+    monkeypatch.setattr("enforcement.management.commands.monitor_system.connection.close", lambda: None)
+
+    assert "the database does not answer: connection refused" in run("--once")
 
 
 def test_an_interval_that_cannot_be_meant_is_refused(db: None) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from budget_system import clock
+from budget_system.errors import Busy
 from campaigns.models import Campaign
 from enforcement.services import SpendResult, post_spend
 from enforcement.simulation import Bounds, day_size, draw_amount, draw_campaign
@@ -103,6 +104,25 @@ def test_what_is_refused_is_counted_and_the_first_reason_is_told(story: Story, m
 
     with pytest.raises(CommandError, match="2 refused, the first: 2026-06-01 is in the future"):
         run("--amount", "1", "--count", "2")
+
+
+def test_a_brand_that_another_change_holds_is_counted_and_the_rest_goes_on(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.campaign("Sale")
+    asked: list[object] = []
+
+    def busy_at_first(rows: Sequence[SpendRow], **more: Any) -> SpendResult:
+        asked.append(rows)
+        if len(asked) == 1:
+            raise Busy("Another change holds this brand.")
+        return post_spend(rows, **more)
+
+    monkeypatch.setattr(f"{COMMAND}.post_spend", busy_at_first)
+
+    with pytest.raises(CommandError, match="1 refused, the first: Another change holds this brand"):
+        run("--amount", "1", "--count", "3")
+    assert len(spends(story)) == 2
 
 
 def test_outside_demo_mode_a_brand_must_be_named_and_confirmed(story: Story, settings: Settings) -> None:

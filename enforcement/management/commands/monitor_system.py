@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -55,8 +56,8 @@ class Command(BaseCommand):
     def _lines(self, interval: float, *, once: bool) -> None:
         while True:
             with _quiet():
-                seen = view(clock.now(), IN_A_PIPE)
-            for line in lines_of(page(seen), width_of(self.stdout)):
+                seen = _look(IN_A_PIPE)
+            for line in lines_of(seen, width_of(self.stdout)):
                 self.stdout.write(line)
             self.stdout.flush()
             if once:
@@ -71,8 +72,18 @@ class Command(BaseCommand):
             while True:
                 rows = max(1, min(console.height - OTHER_LINES, MOST_BRANDS))
                 hint = Text(f"Every {interval:g} s. Ctrl-C ends.", style="dim")
-                live.update(Group(page(view(clock.now(), rows)), hint), refresh=True)
+                live.update(Group(_look(rows), hint), refresh=True)
                 time.sleep(interval)
+
+
+def _look(rows: int) -> Group:
+    """The page now. That the database does not answer is worth watching too."""
+    now = clock.now()
+    try:
+        return page(view(now, rows))
+    except DatabaseError as error:
+        connection.close()
+        return Group(Text(f"{now:%a %Y-%m-%d %H:%M:%S} UTC: the database does not answer: {str(error).strip()}"))
 
 
 @contextmanager

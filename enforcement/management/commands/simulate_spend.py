@@ -18,7 +18,7 @@ from brands.models import Brand
 from brands.periods import local_date
 from brands.queries import find_brand
 from budget_system import clock, money
-from budget_system.errors import Refused
+from budget_system.errors import Busy, Refused
 from campaigns.models import Campaign
 from campaigns.queries import find_campaign
 from campaigns.services import Change
@@ -176,8 +176,12 @@ class _Run:
             campaign_id, amount, local_date(brand.zone, now), description="Simulated",
             key=f"simulation {self.id} {number}",
         )  # fmt: skip
-        result = post_spend([row], source=Source.SIMULATION, actor=actor(), now=now)
-        self._take(result, brand, campaign_id, amount, now)
+        try:
+            result = post_spend([row], source=Source.SIMULATION, actor=actor(), now=now)
+        except Busy as error:
+            self._refused(error.message)
+        else:
+            self._take(result, brand, campaign_id, amount, now)
 
     def _draw(self) -> UUID:
         """A brand first, by how many of its campaigns run: amounts in different currencies do not compare."""
@@ -194,14 +198,17 @@ class _Run:
             self.counts["posted"] += 1
             self.posted[brand.pk].append(amount)
         else:
-            self.counts["refused"] += 1
-            self.refusal = self.refusal or (answer.error.message if answer.error else answer.outcome)
+            self._refused(answer.error.message if answer.error else answer.outcome)
         if not self.only_one:
             runs = {one for one, verdict in result.evaluation.verdicts.items() if verdict.runs}
             seen = set(result.evaluation.verdicts) | {campaign_id}
             self.target.running = (self.target.running - seen) | (runs & set(self.target.campaigns))
         for line in self._flips(result.evaluation.flips, brand):
             self.say(f"{now.astimezone(brand.zone):%H:%M:%S} {brand}: {line}")
+
+    def _refused(self, why: str) -> None:
+        self.counts["refused"] += 1
+        self.refusal = self.refusal or why
 
     def _flips(self, flips: list[Change], brand: Brand) -> Iterator[str]:
         """Those that were stopped by the same holds in one line."""
