@@ -121,7 +121,7 @@ def queue_length() -> int | None:
     try:
         with _broker() as link:
             try:
-                queue = Queue(app.conf.task_default_queue, channel=link.channel()).queue_declare(passive=True)
+                queue: Any = Queue(app.conf.task_default_queue, channel=link.channel()).queue_declare(passive=True)
             except link.channel_errors:
                 return 0  # there is no such queue before the first task
             return int(queue.message_count)

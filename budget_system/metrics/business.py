@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Case, Count, F, Max, Q, Sum, When
 from prometheus_client.core import Metric
 
 from brands.models import Brand
 from budget_system import health
+from budget_system.db import fetch, read_moment
 from budget_system.fields import MoneyField
 from budget_system.ids import first_id_at
 from budget_system.metrics.families import counter, gauge, one
@@ -21,7 +23,7 @@ from campaigns.models import Campaign, CampaignStatus, StateChange
 from enforcement.snapshots import zones_in_use
 from pacing.models import BreakerState, ChannelBudget, PaceAlert
 from spending.figures import most_used, present, spent
-from spending.models import BudgetPeriod, ImportState, PeriodKind, Reservation, ReservationStatus, Spend, SpendImport
+from spending.models import BudgetPeriod, ImportState, PeriodKind, Reservation, ReservationStatus, SpendImport
 
 BRANDS = 200
 """So many brands have series of their own: those that have used the largest share of a budget. Totals have all."""
@@ -140,9 +142,12 @@ def reports(now: datetime) -> Iterator[Metric]:
         finished.order_by().values_list("source").annotate(at=Max("finished_at")).order_by("-at")[:SOURCES]
     ):
         last[source] = at
-    for source, at in Spend.objects.order_by("-pk").values_list("source", "created_at")[:SPENDS].iterator():
-        if source not in last or last[source] < at:
-            last[source] = at
+    with connection.cursor() as cursor:
+        spends = "SELECT source, created_at FROM spending_spend ORDER BY id DESC LIMIT %s"
+        sql = f"SELECT source, max(created_at) FROM ({spends}) AS last GROUP BY source"  # noqa: S608 - no input
+        for source, written in fetch(cursor, sql, [SPENDS]):
+            at = read_moment(written) or now
+            last[source] = max(at, last.get(source, at))
     newest = sorted(last.items(), key=lambda pair: pair[1], reverse=True)[:SOURCES]
     rows = [((source,), (now - at).total_seconds()) for source, at in newest]
     yield gauge("budget_report_age_seconds", "Since a source last brought spend.", ("source",), rows)

@@ -12,8 +12,9 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from budget_system import clock, health
+from budget_system.celery import app
 from campaigns.models import Campaign
-from enforcement import book_jobs
+from enforcement import book_jobs, books
 from enforcement.models import Alarm, AlarmKind, Heartbeat, Run, RunKind
 from spending.models import BudgetPeriod, ImportState, SpendImport
 from tasks.budget_tasks import health_check_task
@@ -76,8 +77,8 @@ class TestReady:
         assert Heartbeat.objects.filter(name=Heartbeat.WEB).count() == 1
 
     def test_a_migration_that_is_not_applied(self) -> None:
-        app, name = next(pair for pair in health.migrations() if pair[0] == "enforcement")
-        MigrationRecorder(connection).record_unapplied(app, name)
+        _, name = next(pair for pair in health.migrations() if pair[0] == "enforcement")
+        MigrationRecorder(connection).record_unapplied("enforcement", name)
 
         answer = Client().get("/healthz/ready")
 
@@ -155,7 +156,7 @@ class TestDeep:
     @pytest.mark.fault(24)
     def test_red_when_the_broker_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
         all_at_work()
-        monkeypatch.setattr(health.app.conf, "broker_read_url", "redis://127.0.0.1:1/0")
+        monkeypatch.setattr(app.conf, "broker_read_url", "redis://127.0.0.1:1/0")
 
         status, body = deep()
 
@@ -240,14 +241,14 @@ class TestBooks:
         story.spend(story.campaign(), "5")
         period = BudgetPeriod.objects.filter(scope_id=story.brand.pk, kind="D")
         period.update(posted=0)
-        look = book_jobs.books.check
+        look = books.check
 
         def look_and_heal(now: datetime, **options: Any) -> Any:
             found = look(now, **options)
             period.update(posted=5)
             return found
 
-        monkeypatch.setattr(book_jobs.books, "check", look_and_heal)
+        monkeypatch.setattr(books, "check", look_and_heal)
 
         counts = book_jobs.check_books(actor="a test", clock=lambda: story.now)
 

@@ -162,8 +162,9 @@ class System:
         stack.callback(self._broker.close)
         monkeypatch.setenv("REDIS_URL", self._broker.enter_context(valkey.temporary(self._group, self._where)))
         self.mails = directory / "mails"
-        more = {"ADMINS": "ops@example.com", "EMAIL_URL": f"filemail:///{self.mails}"}
-        self.web: Web = stack.enter_context(serving(directory, **more))
+        self.web: Web = stack.enter_context(
+            serving(directory, ADMINS="ops@example.com", EMAIL_URL=f"filemail:///{self.mails}")
+        )
         self.start("worker")
         self.start("beat")
 
