@@ -15,7 +15,7 @@ from tests.figures import Figure
 from tests.integration.people import at_the_admin
 from tools.environment import for_deploy_check
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -9,6 +9,8 @@ from tests.factories import Story
 from tests.figures import Figure
 from tests.integration.api_client import Api
 
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+
 PAYLOADS = (
     "'", "''", '"', "\\", "%", "_", "1' OR '1'='1", "1) OR (1=1", "x'; DROP TABLE spending_spend; --",
     "' UNION SELECT NULL, password FROM auth_user --", "1; SELECT pg_sleep(5)", "') OR EXISTS(SELECT 1) --",
@@ -24,7 +26,6 @@ ADMIN = ("brands/brand", "campaigns/campaign", "spending/spend", "brands/auditen
 
 
 @pytest.mark.need(18)
-@pytest.mark.django_db
 def test_no_text_in_a_query_becomes_sql(figure: Figure) -> None:
     story = Story()
     story.spend(story.campaign("A"), "5")
@@ -49,7 +50,6 @@ def test_no_text_in_a_query_becomes_sql(figure: Figure) -> None:
 
 
 @pytest.mark.need(18)
-@pytest.mark.django_db
 def test_a_text_that_is_sql_is_kept_as_it_is_written(figure: Figure) -> None:
     api = Api(User.objects.create_superuser("root"))
     for payload in PAYLOADS:
