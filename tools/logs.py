@@ -137,8 +137,8 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt:  # nothing else ends it
+        sys.exit(0)
     except BrokenPipeError:  # what reads it, `head` say, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)

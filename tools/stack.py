@@ -11,17 +11,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from tools import compose, running
 from tools.ask import agree
 from tools.bootstrap import LOCAL, ROOT, check_port, fail, step
-from tools.logs import SUPERVISOR, Tail
+from tools.logs import SUPERVISOR
 
-UP_LIMIT_S = 180
+UP_LIMIT_S = 300
 NOTHING_RUNS = "Nothing runs here. Start it: make up"
 PARTS = {"restart-web": ("web",), "restart-celery": ("worker", "beat")}
 DATA = ("budget.sqlite3*", "valkey", "beat-schedule*", "logs", "demo.env")
@@ -36,7 +38,7 @@ def up(port: str, host: str) -> int:
         return compose.run("up", "--detach", "--wait")
     if (run := running.current()) is not None:
         print(f"It runs already at {run.url} (process {run.pid}). To start it anew: make restart", flush=True)
-        return _wait_until_ready(None)
+        return _wait_until_ready()
     check_port(host, port)
     SUPERVISOR.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tools.run", "--port", port, "--host", host, "--detached"]
@@ -45,7 +47,8 @@ def up(port: str, host: str) -> int:
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        return _wait_until_ready(process)
+        with SUPERVISOR.open(encoding="utf-8", errors="replace") as said:
+            return _wait_until_ready(process, said)
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
@@ -53,16 +56,15 @@ def up(port: str, host: str) -> int:
         return 130
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes] | None) -> int:
-    """Show what the supervisor says until its parts are up and it answers that it is ready."""
-    tail = Tail(SUPERVISOR)
+def _wait_until_ready(process: subprocess.Popen[bytes] | None = None, said: IO[str] | None = None) -> int:
+    """Wait until the parts are up and the web answers that it is ready; show what the supervisor says meanwhile."""
     deadline = time.monotonic() + UP_LIMIT_S
     while time.monotonic() < deadline:
         run = running.current()
         ended = process.poll() if process else None if run else 1
-        if process:
-            for line in tail.new():
-                print(line, flush=True)
+        if said:
+            sys.stdout.write(said.read())
+            sys.stdout.flush()
         if ended is not None:
             return ended or 1
         if run and run.is_up and ask(run.url, "/healthz/ready")[0] == 200:
@@ -194,7 +196,8 @@ def described(code: int, body: str) -> Iterator[str]:
     for name, check in answer.get("checks", {}).items():
         facts = check if isinstance(check, dict) else {"status": check}
         rest = ", ".join(f"{key} {value}" for key, value in facts.items() if key != "status")
-        yield f"  {name:<14}{facts.get('status', '')!s:<11}{rest}".rstrip()
+        line = f"  {name:<14}{facts.get('status', '')!s:<11}{rest}".rstrip()
+        yield from textwrap.wrap(line, 80, subsequent_indent=" " * 27, drop_whitespace=False)
 
 
 def ask(url: str, path: str) -> tuple[int | None, str]:
@@ -229,7 +232,7 @@ def restart_part(target: str) -> int:
             if time.monotonic() > deadline:
                 fail("it did not come back within 60 s. See what it says: make logs")
             time.sleep(0.2)
-    return _wait_until_ready(None)
+    return _wait_until_ready()
 
 
 def _pids(names: Sequence[str]) -> list[tuple[str, int]]:
@@ -297,4 +300,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(0 if sys.argv[1] == "top" else 130)  # nothing else ends `top`

@@ -124,7 +124,7 @@ class Supervisor:
         write_parts({name: one.process.pid for name, one in self._running.items()})
         threading.Thread(target=self._read, args=(running,), daemon=True).start()
 
-    def wait_until_up(self, part: Part, limit_s: float = 60) -> None:
+    def wait_until_up(self, part: Part, limit_s: float = 120) -> None:
         """Return when the part is up or a stop was asked for; raise UnableToStart when it died or took too long."""
         running = self._running[part.name]
         deadline = time.monotonic() + limit_s

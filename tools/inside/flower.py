@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> NoReturn:
     os.execve(
         sys.executable,
         [*celery, f"--address={options.address}", f"--port={options.port}", "--logging=warning"],
-        {**os.environ, "FLOWER_BASIC_AUTH": login},
+        {**os.environ, "FLOWER_BASIC_AUTH": login, "LOG_LEVEL": "WARNING"},
     )
 
 

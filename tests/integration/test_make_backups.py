@@ -1,0 +1,99 @@
+"""Backup and restore of a PostgreSQL by its URL, with PostgreSQL's own programs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from tools import backups, postgres
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.postgres,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        not os.environ["DATABASE_URL"].startswith("postgres"),
+        reason="needs PostgreSQL: python -m tools.servers -- pytest",
+    ),
+]
+NAME = "budget_for_backups"
+
+
+@pytest.fixture
+def url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A database with all tables; it and what restores leave are dropped."""
+    monkeypatch.setattr(backups, "FOLDER", tmp_path / "backups")
+    server = postgres.with_database(os.environ["DATABASE_URL"], "postgres")
+    postgres.execute(server, f'CREATE DATABASE "{NAME}"')
+    try:
+        one = postgres.with_database(os.environ["DATABASE_URL"], NAME)
+        backups.manage(["migrate", "--no-input"], one)
+        yield one
+    finally:
+        for name in names(server):
+            if name.startswith(NAME):
+                postgres.execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def names(server: str) -> list[str]:
+    with closing(psycopg2.connect(server)) as session, session.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database ORDER BY datname")
+        return [name for (name,) in cursor]
+
+
+def logins(url: str) -> int:
+    with closing(psycopg2.connect(url)) as session, session.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM auth_group")
+        return int((cursor.fetchone() or (0,))[0])
+
+
+def add(url: str, name: str) -> None:
+    postgres.execute(url, f"INSERT INTO auth_group (name) VALUES ('{name}')")
+
+
+def test_a_restore_goes_back_and_keeps_what_was_there(url: str) -> None:
+    before = logins(url)
+    path = backups.dump(url)
+    assert path.stat().st_mode & 0o077 == 0
+    add(url, "after")
+
+    kept = backups.restore_dump(path, url, lambda new: backups.manage(["check_ledger"], new))
+
+    assert logins(url) == before
+    assert logins(postgres.with_database(url, kept)) == before + 1
+
+
+def test_if_the_restored_data_is_wrong_nothing_changes(url: str) -> None:
+    path = backups.dump(url)
+    add(url, "after")
+    before = logins(url)
+
+    def refuse(_: str) -> None:
+        raise SystemExit(1)
+
+    with pytest.raises(SystemExit):
+        backups.restore_dump(path, url, refuse)
+
+    assert logins(url) == before
+    assert [name for name in names(url) if name.startswith(NAME)] == [NAME]
+
+
+def test_a_database_in_use_is_left_alone(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = backups.dump(url)
+
+    with closing(psycopg2.connect(url)), pytest.raises(SystemExit):
+        backups.restore_dump(path, url, lambda _: None)
+
+    assert "still in use, so nothing was changed" in capsys.readouterr().err
+    assert [name for name in names(url) if name.startswith(NAME)] == [NAME]
+
+
+def test_what_is_no_dump_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one.dump").write_text("no dump")
+
+    with pytest.raises(SystemExit):
+        backups.check_dump(tmp_path / "one.dump")
+    assert "no dump that pg_restore can read" in capsys.readouterr().err
