@@ -1,6 +1,9 @@
 """`test_budget_system`: checks on the database in use, which keep nothing and notice what is wrong."""
 
 import io
+import signal
+import subprocess
+import sys
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,6 +14,7 @@ from campaigns.models import StateChange
 from enforcement import decision
 from spending.models import BudgetPeriod, Spend
 from tests.factories import Story
+from tests.integration.processes import ROOT, environment
 
 pytestmark = pytest.mark.django_db
 
@@ -79,4 +83,26 @@ def test_an_interruption_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(CommandError, match=r"Interrupted\. Nothing was kept"):
         run("spend")
+    assert counts() == [0] * 5
+
+
+KILLED = """
+import os, signal, django
+django.setup()
+from django.core.management import call_command
+from enforcement import self_check
+self_check.services.void_spend = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+call_command("test_budget_system", test="spend")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_check_that_is_killed_half_way_keeps_nothing() -> None:
+    variables = environment(DJANGO_SETTINGS_MODULE="budget_system.settings")
+
+    done = subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, env=variables, check=False, capture_output=True)
+
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert counts() == [0] * 5
