@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH = 80
-"""In a pipe, and at most wide enough to read on a terminal."""
+"""Columns in a pipe."""
 WIDEST = 110
+"""Columns that are used of a terminal at most."""
 
 
 def width_of(stream: Any) -> int:
