@@ -1,6 +1,7 @@
 """Tokens of machines: made, found, used and revoked. What is kept cannot be used: it is a digest."""
 
 import hashlib
+import logging
 import re
 import secrets
 import string
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db import InternalError
 from django.db.models import Exists, OuterRef, Q
 
 from access.models import ApiToken, TokenScope
@@ -16,6 +18,8 @@ from brands.models import Brand
 from brands.services import audit, clean_title
 from budget_system.db import use_case
 from budget_system.errors import NotFound, Refused
+
+logger = logging.getLogger(__name__)
 
 PREFIX_LENGTH = 11
 LETTERS = string.ascii_letters + string.digits
@@ -146,9 +150,15 @@ def is_usable(token: ApiToken, now: datetime) -> bool:
 
 
 def touch(token: ApiToken, now: datetime) -> None:
-    """Note that it is in use: written once a minute at most, however many requests come with it."""
+    """Note that it is in use: written once a minute at most, however many requests come with it.
+
+    A database that takes no writes at present keeps nobody from reading.
+    """
     known = token.last_used_at
     if known is not None and now - known < USE_NOTED_EVERY:
         return
     unnoted = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
-    ApiToken.objects.filter(unnoted, pk=token.pk).update(last_used_at=now)
+    try:
+        ApiToken.objects.filter(unnoted, pk=token.pk).update(last_used_at=now)
+    except InternalError as error:
+        logger.warning("The use of “%s” could not be noted: %s", token.name, error)

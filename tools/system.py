@@ -252,8 +252,9 @@ class System:
             return list(cursor.fetchall()) if cursor.description else []
 
     def sql_alone(self, statement: str) -> None:
-        """A statement that must not be part of a transaction."""
-        with contextlib.closing(psycopg2.connect(self.database.url)) as connection:
+        """A statement that must not be part of a transaction; also while the database takes no writes of others."""
+        options = "-c default_transaction_read_only=off"
+        with contextlib.closing(psycopg2.connect(self.database.url, options=options)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement)
