@@ -156,8 +156,8 @@ simulate-time: ## What would run at another time HOUR= [DAY= BRAND=]
 	$(call need,HOUR,make simulate-time HOUR=14 DAY=mon)
 	$(MANAGE) simulate_time --hour "$$HOUR" $${DAY:+--day "$$DAY"} $${BRAND:+--brand "$$BRAND"}
 
-load-test: ## Requests from several callers at once [ARGS=]
-	$(MANAGE) load_test $(ARGS)
+load-test: ## Requests from several callers at once [PORT=8000 ARGS=]
+	$(MANAGE) load_test $(if $(filter 1,$(DOCKER)),,--url "http://$(HOST):$(PORT)") $(ARGS)
 
 bench: ## Measure speed on a temporary PostgreSQL [ARGS=]
 	$(READY) test -m tools.servers -- python -m benchmarks $(ARGS)

@@ -1,10 +1,11 @@
 #!/bin/sh
 # The role that web, worker and beat have in production: it reads and writes rows, and cannot change or empty tables.
-# PostgreSQL's image runs this once, when it makes the database; by hand: psql's variables and APP_PASSWORD_FILE set.
+# PostgreSQL's image runs this when it makes the database; `make db-reset` again, and it may be run as often as you like.
 set -eu
 psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
     --set owner="$POSTGRES_USER" --set database="$POSTGRES_DB" --set password="$(cat "$APP_PASSWORD_FILE")" <<'SQL'
-CREATE ROLE budget_app LOGIN PASSWORD :'password';
+SELECT 'CREATE ROLE budget_app' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'budget_app') \gexec
+ALTER ROLE budget_app LOGIN PASSWORD :'password';
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO budget_app;
 GRANT USAGE ON SCHEMA public TO budget_app;

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 from tools import backups, compose, here, stack
 from tools.ask import agree
@@ -21,6 +20,7 @@ from tools.postgres import client
 SQLITE = LOCAL / "budget.sqlite3"
 SQLITE_FILES = ("budget.sqlite3", "budget.sqlite3-wal", "budget.sqlite3-shm")
 COMPOSE_DATABASE = "budget"
+APP_ROLE = "/docker-entrypoint-initdb.d/app-role.sh"
 
 
 def url() -> str:
@@ -72,6 +72,8 @@ def reset() -> int:
                 f"CREATE DATABASE {COMPOSE_DATABASE}",
             ):
                 _must(backups.compose_sql(statement))
+            # Where there is a role for the application, what it may do is a matter of the database that is gone.
+            _must(compose.run("exec", "-T", "db", "sh", "-c", f"test ! -e {APP_ROLE} || {APP_ROLE}"))
             _must(compose.run("run", "--rm", "-T", "migrate"))
         return 0
     agree("deletes all data of the local stack", [f"{SQLITE.relative_to(ROOT)} ({_size()})"])
@@ -174,17 +176,15 @@ def _shown(path: Path) -> str:
 def _compose_stopped() -> Iterator[None]:
     """The services that use the database are down in the block, and up again afterwards."""
     _must(compose.run("stop", *compose.USERS))
-    yield
-    _must(compose.run("start", *compose.USERS))
+    try:
+        yield
+    finally:
+        _must(compose.run("start", *compose.USERS))
 
 
 def _must(code: int) -> None:
     if code:
-        _end(code)
-
-
-def _end(code: int) -> NoReturn:
-    sys.exit(code)
+        sys.exit(code)
 
 
 if __name__ == "__main__":

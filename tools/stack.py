@@ -105,12 +105,15 @@ def restart(port: str, host: str) -> int:
 def stopped() -> Iterator[None]:
     """The local stack is down in the block, and up again afterwards (in the background) if it was before."""
     run = running.current()
-    down() if run or running.is_locked() else None
-    yield
-    if run is not None:
-        address = urlsplit(run.url)
-        if up(str(address.port), str(address.hostname)) != 0:
-            raise SystemExit(1)
+    if running.is_locked():
+        down()
+    try:
+        yield
+    finally:
+        if run is not None:
+            address = urlsplit(run.url)
+            if up(str(address.port), str(address.hostname)) != 0:
+                raise SystemExit(1)
 
 
 def destroy() -> int:
@@ -228,16 +231,15 @@ def restart_part(target: str) -> int:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(before[name], signal.SIGTERM)
         deadline = time.monotonic() + 60
-        while not all(running.is_alive(pid) and pid != before[name] for name, pid in _pids(names)):
+        while not all(_is_another(running.parts().get(name), before[name]) for name in names):
             if time.monotonic() > deadline:
                 fail("it did not come back within 60 s. See what it says: make logs")
             time.sleep(0.2)
     return _wait_until_ready()
 
 
-def _pids(names: Sequence[str]) -> list[tuple[str, int]]:
-    parts = running.parts()
-    return [(name, parts.get(name, 0) or -1) for name in names]
+def _is_another(pid: int | None, before: int) -> bool:
+    return pid is not None and pid != before and running.is_alive(pid)
 
 
 def top() -> int:

@@ -181,15 +181,16 @@ def database(machine: Machine, directory: Path) -> Iterator[None]:
             file.write("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         postgres.execute(url, "SELECT pg_reload_conf()")
         psql = Path(postgres.newest("psql"))
-        subprocess.run(
-            [str(ROOT / "docker" / "app-role.sh")],
-            check=True,
-            env={
-                **PLAIN, "PATH": f"{psql.parent}:{os.defpath}", "PGHOST": socket_directory,
-                "PGPORT": str(machine.database_port), "POSTGRES_USER": "budget", "POSTGRES_DB": "budget",
-                "APP_PASSWORD_FILE": str(machine.home / "secrets" / "db_app_password"),
-            },
-        )  # fmt: skip
+        for _ in range(2):  # it may be run again
+            subprocess.run(
+                [str(ROOT / "docker" / "app-role.sh")],
+                check=True,
+                env={
+                    **PLAIN, "PATH": f"{psql.parent}:{os.defpath}", "PGHOST": socket_directory,
+                    "PGPORT": str(machine.database_port), "POSTGRES_USER": "budget", "POSTGRES_DB": "budget",
+                    "APP_PASSWORD_FILE": str(machine.home / "secrets" / "db_app_password"),
+                },
+            )  # fmt: skip
         yield
 
 

@@ -72,9 +72,9 @@ def test_an_empty_database_is_made_while_nothing_uses_it(target: Target) -> None
     done, calls = target("tools.database", "reset", FORCE="1")
 
     assert done.returncode == 0, done.stderr
-    assert [call.split()[1] for call in calls] == ["stop", "exec", "exec", "run", "start"]
+    assert [call.split()[1] for call in calls] == ["stop", "exec", "exec", "exec", "run", "start"]
     assert calls[0] == "compose stop web celery_worker celery_beat"
-    assert calls[3] == "compose run --rm -T migrate"
+    assert calls[4] == "compose run --rm -T migrate"
 
 
 def test_writing_migrations_is_refused_in_a_container(target: Target) -> None:

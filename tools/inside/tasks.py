@@ -35,13 +35,14 @@ def run(name: str) -> int:
     kind = RunKind[TASKS[name][1]]
     asked_at = clock.now()
     try:
-        workers = app.control.ping(timeout=1.0)
-        if workers:
+        with app.connection_for_write(connect_timeout=2) as broker:
+            broker.ensure_connection(max_retries=1, timeout=3)  # a ping alone would try for half a minute
+        if app.control.ping(timeout=1.0):
             task.apply_async(retry=False, expires=WAIT_S)
             print(f"Sent {task.name} to a worker; waiting for it ...", flush=True)
             return _wait(kind, asked_at)
-    except (BrokerError, CeleryError, OSError):
-        workers = []
+    except (BrokerError, CeleryError, OSError) as error:
+        print(f"The broker does not answer: {error}")
     print(f"No worker answers, so {task.name} runs here ...", flush=True)
     result = task.apply()
     if result.failed():
