@@ -541,3 +541,17 @@ def test_money_set_aside_before_midnight_in_auckland_and_settled_after_counts_on
 
     assert spent_today(story, campaign, "google") == 0
     assert not HourTotal.objects.exists(), "it is of a day that was over when it was reported"
+
+
+def test_a_state_that_was_changed_meanwhile_is_not_written_over(story: Story) -> None:
+    campaign = paced(story, budget="100")
+    first, second = desk(story, campaign), desk(story, campaign)
+    key = str(campaign.pk)
+    assert first.pacer.set_aside(key, "google", Decimal(40))[0]
+    assert second.pacer.set_aside(key, "google", Decimal(70))[0]
+
+    first.save()
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        second.save()
+    assert desk(story, campaign).pacer.can_spend(key, "google", Decimal(60)) == (True, "ok")
