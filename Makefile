@@ -115,7 +115,7 @@ test-full: test test-slow test-faults test-browser ## All of these, one after an
 soak: ## Everything at once for minutes, with faults [ARGS=]
 	$(READY) test -m tools.soak $(ARGS)
 
-mutants: ## Break the rules one by one: a test must fail each time [ARGS=]
+mutants: ## Break the rules one by one; a test must notice [ARGS=]
 	$(READY) test -m tools.mutants $(ARGS)
 
 ##@ Database
