@@ -104,7 +104,7 @@ test-slow: ## Matrices, races, kills, larger files; the rest on SQLite
 	$(READY) test -m tools.servers -- pytest -n 2 --dist loadgroup -m "slow and not faults" tests
 	$(READY) test -m tools.test --only "all on SQLite"
 
-test-faults: ## The faults by number with their figures: kills, cuts, wrong clocks, longer walks
+test-faults: ## Faults by number: kills, cuts, wrong clocks
 	$(READY) test -m tools.servers -- pytest -m "faults or fault" --timeout 900 tests
 
 test-browser: ## The pages in a headless Chromium [BROWSER=path]

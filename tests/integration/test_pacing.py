@@ -4,7 +4,7 @@ import io
 from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -555,3 +555,20 @@ def test_a_state_that_was_changed_meanwhile_is_not_written_over(story: Story) ->
     with pytest.raises(Conflict, match="changed meanwhile"):
         second.save()
     assert desk(story, campaign).pacer.can_spend(key, "google", Decimal(60)) == (True, "ok")
+
+
+def test_a_reservation_asked_for_again_counts_once_for_its_channel(story: Story) -> None:
+    campaign = paced(story, budget="100")
+    one = uuid4()
+
+    def reserve(reservation_id: UUID, amount: str) -> reservations.Answer:
+        return reservations.reserve(
+            reservation_id, campaign.pk, Decimal(amount), channel="google", actor=ACTOR, now=story.now
+        )
+
+    assert not reserve(one, "60").replayed
+    assert reserve(one, "60").replayed, "the channel has no room for it twice"
+    assert reserve(uuid4(), "30").authorisation.granted
+    assert reserve(one, "60").replayed
+    assert not reserve(uuid4(), "11").authorisation.granted
+    assert reserve(uuid4(), "10").authorisation.granted

@@ -21,6 +21,7 @@ from enforcement import books, reservations, services
 from enforcement.decision import Code
 from enforcement.reservations import Answer
 from spending.models import BudgetPeriod, PeriodKind, Reservation, ReservationStatus, Spend, SpendRevision
+from spending.reservations import resolve
 from tasks import budget_tasks
 from tests.factories import ACTOR, Story, window
 
@@ -639,3 +640,17 @@ def test_a_restored_spend_of_a_settled_reservation_leaves_the_reservation_as_it_
     assert (replay.replayed, status(one)) == (True, SETTLED)
     assert story.total(story.brand, PeriodKind.DAY, "2026-05-05") == 10
     assert balanced(story)
+
+
+@pytest.mark.fault(9)
+def test_what_was_resolved_meanwhile_is_not_resolved_again() -> None:
+    story = Story()
+    a = story.campaign("A")
+    seen_before = granted(story, a, "10")
+    void(story, seen_before)
+
+    with pytest.raises(RuntimeError, match="0 of 1"):
+        resolve([seen_before], EXPIRED, now=story.now)
+
+    assert status(seen_before) == VOIDED
+    assert set_aside(story, a) == [0] * 5
