@@ -39,6 +39,7 @@ class Watch:
         beat = health.last_heartbeat()
         if self._since is None or beat != self._seen:
             self._seen, self._since = beat, moment
+            self._said_at = float("-inf")  # the next silence is another one
         if moment - self._since >= self._silent_s:
             self._silence(now, moment, moment - self._since)
         elif beat is not None:

@@ -63,6 +63,18 @@ class TestWatch:
             ("CRITICAL", "enforcement.alarms"), ("ERROR", "budget_system.watch"), ("WARNING", "enforcement.alarms"),
         ]  # fmt: skip
 
+    def test_a_second_silence_soon_after_the_first_is_noticed_as_soon(self) -> None:
+        one = Clock()
+        beat(NOON)
+        first = [one.look(0), one.look(75)]
+        beat(NOON + timedelta(seconds=100))
+
+        again = [one.look(101), one.look(170), one.look(176)]
+
+        assert first == [[], [AlarmKind.TICKS]]
+        assert again == [[], [], [AlarmKind.TICKS]]
+        assert Alarm.objects.count() == 2
+
     def test_a_start_long_after_the_last_heartbeat_raises_nothing(self) -> None:
         """As in the morning: what counts is for how long this process has seen nothing new."""
         beat(NOON - timedelta(hours=12))
