@@ -89,7 +89,7 @@ class NotEveryFewSeconds(logging.Filter):
         if record.levelno > logging.INFO or not record.name.startswith("celery."):
             return True
         message = record.getMessage()
-        return "expire_reservations" not in message and "heartbeat" not in message
+        return "expire_reservations_task" not in message and "heartbeat_task" not in message
 
 
 STEPS: list[structlog.typing.Processor] = [
