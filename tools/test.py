@@ -24,11 +24,10 @@ from tools.processes import UnableToStart
 
 BIN = Path(sys.executable).parent
 ON_SQLITE = (
-    "tests/unit/test_decision.py", "tests/flows", "tests/integration/test_import.py",
-    "tests/integration/test_pacing.py", "tests/integration/test_posting.py", "tests/integration/test_reservations.py",
+    "tests/unit/test_decision.py", "tests/flows", "tests/integration/test_posting.py",
     "tests/integration/test_setup_demo.py", "tests/integration/test_use_cases.py",
 )  # fmt: skip
-"""The decision, and what uses the database most; the unit tests would only do the same again."""
+"""The decision, and the ways of money; `make test-slow` runs the rest of what touches a database."""
 ALL_ON_SQLITE = "all on SQLite"
 """The step for what else touches a database. It is named to be run: `make test-slow` does."""
 ON_POSTGRES_ONLY = (

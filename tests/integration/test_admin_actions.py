@@ -13,7 +13,7 @@ from tests.factories import ACTOR as TESTER
 from tests.factories import Story
 from tests.integration.admin_client import ACTOR, Person, errors_of, filled, messages_of, text_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture

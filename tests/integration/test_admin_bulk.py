@@ -21,7 +21,7 @@ from tests.factories import Story
 from tests.integration.admin_client import ACTOR, Person, messages_of, text_of
 from tests.integration.people import at_the_admin, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 LIST = "admin:campaigns_campaign_changelist"
 BRANDS = "admin:brands_brand_changelist"
 

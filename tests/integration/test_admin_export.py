@@ -23,7 +23,7 @@ from tests.factories import Story
 from tests.integration.admin_client import ACTOR, Person, text_of
 from tests.integration.people import at_the_admin, life_of, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 MODELS = {f"{model._meta.app_label}_{model._meta.model_name}": model for model in COLUMNS}
 NAMES = list(MODELS)
 

@@ -28,7 +28,7 @@ from tests.factories import ACTOR, MON, TUE, Story, window
 from tests.integration.admin_client import Person, messages_of, text_of
 from tests.integration.people import at_the_admin, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 CAMPAIGNS = "campaigns_campaign_changelist"
 MODELS = list(admin.site._registry)
 NAMES = [f"{model._meta.app_label}_{model._meta.model_name}" for model in MODELS]

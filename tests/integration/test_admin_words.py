@@ -14,7 +14,7 @@ from campaigns.models import StateChange
 from tests.factories import MON, Story, window
 from tests.integration.admin_client import Person, text_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from access.authentication import DemoAuthentication
 from brands.models import AuditEntry, Brand
 from tests.integration.api_client import token_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 BRAND = {"name": "Acme"}
 

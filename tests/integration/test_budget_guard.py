@@ -15,7 +15,7 @@ from tests.factories import Story
 from tests.integration.admin_client import Person, errors_of, filled, messages_of, refusal_of, text_of
 from tests.integration.processes import held_brand
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 PAGE = "brands_brand_change"
 

@@ -18,7 +18,7 @@ from tests.factories import FRI, MON, SAT, TUE, Story, window
 from tests.integration.admin_client import ACTOR, Person, errors_of, filled, messages_of, text_of
 from tests.integration.people import at_the_admin, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 PAGE = "campaigns_campaign_change"
 

@@ -17,6 +17,8 @@ from enforcement.demo.story import NAME, OPENS, PLACES
 from spending.models import Reservation
 from tests.factories import Story
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 5, 5, 10, tzinfo=UTC)
 
 

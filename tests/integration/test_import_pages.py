@@ -25,7 +25,7 @@ from tests.factories import Story
 from tests.integration.admin_client import text_of
 from tests.integration.people import at_the_admin, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 REPORT = b"""Day,Campaign ID,Campaign,Cost,Currency
 2026-05-04,11,Search,40.00,EUR

@@ -16,6 +16,8 @@ from enforcement.management.load import Tally, percentile, server_of
 from spending.models import Spend
 from tests.factories import Story
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: str) -> str:
     out = io.StringIO()

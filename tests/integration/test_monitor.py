@@ -15,6 +15,8 @@ from enforcement.management.screen import lines_of
 from enforcement.monitor import part, view
 from tests.factories import SAT, Story, window
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def story(db: None, monkeypatch: pytest.MonkeyPatch) -> Story:

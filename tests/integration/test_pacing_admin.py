@@ -30,7 +30,7 @@ from tests.factories import ACTOR, Story, window
 from tests.integration.admin_client import Person, errors_of, messages_of, text_of
 from tests.integration.people import at_the_admin, person
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 PAGE = "pacing_pacedcampaign_change"
 LISTS = ("pacing_pacedcampaign", "pacing_channelbudget", "pacing_pacealert", "pacing_reallocation")

@@ -16,7 +16,7 @@ from spending.models import BudgetPeriod, Spend
 from tests.factories import Story
 from tests.integration.processes import ROOT, environment
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def run(test: str = "full") -> str:

@@ -23,6 +23,8 @@ from spending.models import PeriodKind, Spend
 from spending.services import SpendRow
 from tests.factories import Story, window
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "enforcement.management.commands.simulate_spend"
 
 

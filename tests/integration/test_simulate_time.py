@@ -16,6 +16,8 @@ from campaigns.models import Campaign, StateChange
 from enforcement.other_time import LocalTime
 from tests.factories import MON, SAT, TUE, Story, window
 
+pytestmark = pytest.mark.slow
+
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
