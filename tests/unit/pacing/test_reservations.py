@@ -192,3 +192,20 @@ def test_yesterdays_reservation_leaves_today_alone() -> None:
 
     assert pacer.spent("c", GOOGLE) == 0
     assert pacer.performance("c", GOOGLE, hour=23).cost == 100
+
+
+def test_what_is_held_from_the_hour_before_counts_against_the_day() -> None:
+    clock = Clock()
+    pacer = BudgetPacer(
+        clock=clock, max_hourly_spend_pct=1, frontload_protection_hours=0, velocity_factor=Decimal(1440)
+    )
+    pacer.allocate_hourly_budget("c", GOOGLE, Decimal(100))
+    clock.now += timedelta(minutes=55)
+    assert pacer.reserve("c", GOOGLE, Decimal(60)).granted
+    clock.now += timedelta(minutes=10)
+
+    refused = pacer.reserve("c", GOOGLE, Decimal("40.01"))
+
+    assert not refused.granted
+    assert refused.reason.startswith("daily budget: 40.00 of 100.00 left")
+    assert pacer.reserve("c", GOOGLE, Decimal(40)).granted
