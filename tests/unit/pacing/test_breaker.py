@@ -56,17 +56,23 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @rule()
     def overspend(self) -> None:
+        trips = self.breaker.state is not CLOSED or self.breaker.overspends + 1 == CONFIG.overspends_to_trip
         self.apply(breakers.overspent(self.breaker, "x", self.now, CONFIG), {(CLOSED, OPEN), (HALF_OPEN, OPEN)})
+        assert (self.breaker.state is OPEN) == trips
 
     @rule(breach=st.sampled_from(["low", None]))
     def judged(self, breach: str | None) -> None:
+        before, in_a_row = self.breaker.state, self.breaker.breaches + 1
         self.apply(breakers.judged(self.breaker, breach, self.now, CONFIG), {(CLOSED, OPEN), (HALF_OPEN, OPEN)})
+        trips = breach is not None and (before is HALF_OPEN or in_a_row >= CONFIG.breaches_to_trip)
+        assert (self.breaker.state is OPEN) == (before is OPEN or trips)
 
     @rule()
     def clean_transaction(self) -> None:
-        clean = self.breaker.clean
+        before, in_a_row = self.breaker.state, self.breaker.clean + 1
         self.apply(breakers.went_well(self.breaker, CONFIG), {(HALF_OPEN, CLOSED)})
-        assert self.breaker.state is not CLOSED or clean in (0, CONFIG.clean_to_close - 1)
+        closes = before is HALF_OPEN and in_a_row == CONFIG.clean_to_close
+        assert (self.breaker.state is CLOSED) == (before is CLOSED or closes)
 
     @invariant()
     def the_cooldown_is_bounded(self) -> None:
@@ -75,7 +81,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreakerMachine = BreakerMachine.TestCase
-TestBreakerMachine.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestBreakerMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 def pacer_at_noon(**settings: int) -> tuple[BudgetPacer, Clock]:
