@@ -21,6 +21,8 @@ from tests.faults.catalogue import FAULTS, NEEDS, NOT_HERE
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".local" / "figures.json"
 PAGES = {"fault": (ROOT / "docs" / "reliability.md", FAULTS), "need": (ROOT / "docs" / "security.md", NEEDS)}
+_marked: dict[str, dict[str, Any]] = {}
+"""The tests that were found, without results."""
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
 Figure = Callable[[str], None]
 
@@ -42,6 +44,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if numbers:
                 assert set(numbers) <= set(titles), f"{item.nodeid}: there is no {name} {numbers}"
                 item.user_properties.append((name, numbers))
+                _marked.setdefault(_test(item.nodeid), _nothing())[name] = numbers
+
+
+def _test(nodeid: str) -> str:
+    """A test without its parameters."""
+    return nodeid.split("[")[0]
+
+
+def _nothing() -> dict[str, Any]:
+    return {"fault": [], "need": [], "figures": [], "cases": 0, "failed": 0, "seconds": 0.0, "on": ""}
 
 
 def _numbers(item: pytest.Item, name: str) -> list[int]:
@@ -66,8 +78,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for report in terminalreporter.stats.get(outcome, [])
         if report.when == "call" and any(name in PAGES for name, _ in report.user_properties)
     ]
-    if not reports:
-        return
     shown = _by_test(reports)
     _keep(shown)
     for name, (_, titles) in PAGES.items():
@@ -83,10 +93,7 @@ def _by_test(reports: list[Any]) -> dict[str, dict[str, Any]]:
     today = clock.now().astimezone(UTC).date().isoformat()
     tests: dict[str, dict[str, Any]] = {}
     for report in reports:
-        told = tests.setdefault(
-            report.nodeid.split("[")[0],
-            {"fault": [], "need": [], "figures": [], "cases": 0, "failed": 0, "seconds": 0.0, "on": today},
-        )
+        told = tests.setdefault(_test(report.nodeid), {**_nothing(), "figures": [], "on": today})
         told["cases"] += 1
         told["failed"] += report.outcome == "failed"
         told["seconds"] = round(told["seconds"] + report.duration, 1)
@@ -105,14 +112,18 @@ def _lines(tests: dict[str, dict[str, Any]], name: str, number: int, title: str)
 
 
 def _figures(told: dict[str, Any]) -> str:
+    if not told["cases"]:
+        return "not measured here"
     cases = f"{told['cases']} case{'s' * (told['cases'] != 1)}, failures {told['failed']}"
     return "; ".join(told["figures"]) if told["figures"] and not told["failed"] else cases
 
 
 def _keep(tests: dict[str, dict[str, Any]]) -> None:
+    if not _marked and not tests:
+        return
     KEPT.parent.mkdir(exist_ok=True)
     before = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
-    KEPT.write_text(json.dumps({**before, **tests}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    KEPT.write_text(json.dumps({**_marked, **before, **tests}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 # --- The documents ---------------------------------------------------------------------------------------------------
@@ -145,7 +156,7 @@ def main() -> int:
     for name, (page, _) in PAGES.items():
         text = page.read_text(encoding="utf-8")
         written = table(tests, name)
-        days = sorted({told["on"] for told in tests.values() if told[name]})
+        days = sorted({told["on"] for told in tests.values() if told[name] and told["on"]})
         dated = f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))}.\n\n" if days else ""
         pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
         page.write_text(pattern.sub(lambda _: BEGIN + dated + written + END, text), encoding="utf-8")  # noqa: B023

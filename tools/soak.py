@@ -262,6 +262,7 @@ class Nemesis:
         self.workers = [whole.worker("worker-1"), whole.worker("worker-2")]
         self.beats = [whole.beat("beat-1"), whole.beat("beat-2")]
         self.done: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()
         self.acts: list[Callable[[], str]] = [
             self.kill_web, self.kill_web_child, self.kill_worker, self.kill_worker_child, self.kill_beat,
             self.crash_database, self.restart_database, self.end_sessions, self.hold_a_brand, self.flush_broker,
@@ -290,10 +291,12 @@ class Nemesis:
         time.sleep(wait_s)
         return wait_s
 
-    def mend(self) -> None:
-        """All parts at work, with right clocks."""
+    def look_after(self) -> None:
+        """Start what has ended by itself, as a supervisor does."""
         for part in self.parts():
             if not part.runs:
+                self.say(f"{part.name} had ended by itself and is started again")
+                self.ended[part.name] += 1
                 part.start()
 
     def _kill(self, part: Program) -> str:
@@ -511,13 +514,14 @@ def soak(whole: System, minutes: float, seed: int) -> int:
     try:
         while time.monotonic() < until:
             nemesis.some_seconds(3, 9)
+            nemesis.look_after()
             nemesis.strike()
     finally:
         ended.set()
     for thread in [*clients, watch]:
         thread.join(2 * PATIENCE_S + 60)
     say("Nothing is broken any more; what is open is asked again.")
-    nemesis.mend()
+    nemesis.look_after()
     finish(whole, world)
     wait_until(lambda: whole.proof()["pending"] == 0, "what was set aside expires", 120)
     wait_until(lambda: whole.proof()["changes"] == 0, "the minute tick has run", 120)
@@ -533,6 +537,7 @@ def report_on(world: World, nemesis: Nemesis, watch: Watch, figures: list[tuple[
         + ", ".join(f"{name} {n}" for name, n in sorted(nemesis.done.items()))
     )
     print("clients: " + ", ".join(f"{name} {n}" for name, n in sorted(world.told.items())))
+    print(f"ended by themselves: {sum(nemesis.ended.values())}")
     print(f"reads from outside: {watch.asked}, answered within 2 s: {watch.answered}\n")
     for what, number, wrong in figures:
         print(f"{what:<56}{number:>8}{wrong:>8}")
