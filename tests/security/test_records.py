@@ -26,7 +26,7 @@ def kept() -> list[tuple[str, str]]:
             " (VALUES (8, 'DELETE FROM {}'), (16, 'UPDATE {} SET id = id')) AS bits(bit, verb)"
             " WHERE tgname LIKE '%_is_kept' AND tgtype & bit <> 0 ORDER BY 1, 2"
         )
-        return cursor.fetchall()
+        return [(table, statement) for table, statement in cursor.fetchall()]
 
 
 @pytest.mark.need(4, 17)
