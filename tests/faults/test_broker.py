@@ -165,8 +165,9 @@ def test_after_an_hour_without_workers_old_ticks_are_dropped_and_one_does_the_wo
     worker.start()
     try:
         caught_up = wait_until(lambda: ticks(whole) > before, "a tick has run")
-        broker.send_task(HEALTH)
-        wait_until(lambda: f"{HEALTH}" in worker.said() and "succeeded" in worker.said(), "the queue is empty")
+        broker.send_task(HEALTH, task_id="the last")
+        wait_until(lambda: f"{HEALTH}[the last] received" in worker.said(), "the queue is empty")
+        time.sleep(1)
     finally:
         worker.kill()
 
