@@ -139,6 +139,18 @@ def test_a_budget_is_reached_by_spend_equal_to_it_and_not_a_micro_before(used: i
     assert decide(facts, NOON).holds == holds
 
 
+def test_an_override_holds_from_its_first_instant_to_before_its_last() -> None:
+    hour = timedelta(hours=1)
+    override = OverrideFact((Hold.MANUAL,), NOON, NOON + hour, None, 0)
+    facts = Facts(BERLIN, local_date(BERLIN, NOON), manual=True, override=override)
+
+    runs = [
+        decide(facts, NOON + at).runs for at in (-timedelta.resolution, 0 * hour, hour - timedelta.resolution, hour)
+    ]
+
+    assert runs == [False, True, True, False]
+
+
 def test_yesterdays_totals_do_not_hold_today_and_last_months_not_this_month() -> None:
     day = Budget(Hold.DAILY_BUDGET_EXCEEDED, Scope.BRAND, 1, 1)
     month = Budget(Hold.MONTHLY_BUDGET_EXCEEDED, Scope.BRAND, 1, 1)
