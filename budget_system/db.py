@@ -2,13 +2,13 @@
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
@@ -36,7 +36,15 @@ def follow_its_clock(connection: BaseDatabaseWrapper, **_: Any) -> None:
         clock.follow(told)
 
 
+def _find_its_clock() -> None:
+    """Connect, as a process may read the clock before anything else. Its own counts until the database answers."""
+    if is_postgres():
+        with suppress(DatabaseError):
+            connection.ensure_connection()
+
+
 connection_created.connect(follow_its_clock)
+clock.follow_whom(_find_its_clock)
 
 
 def use_case(function: Callable[P, T]) -> Callable[P, T]:

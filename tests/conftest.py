@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db.backends.signals import connection_created
 from pytest_django import DjangoDbBlocker
 
+from budget_system import clock
 from budget_system.db import follow_its_clock
 
 pytest_plugins = ["tests.figures"]
@@ -38,6 +39,7 @@ if moment := os.environ.get("SUITE_CLOCK"):
 
 # Tests move the clock of their own process; that of PostgreSQL would not come along.
 connection_created.disconnect(follow_its_clock)
+clock.follow_whom(None)
 
 
 @pytest.fixture(scope="session")
