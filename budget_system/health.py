@@ -68,7 +68,7 @@ def check(now: datetime) -> Part:
 def why_not_ready(now: datetime) -> list[str]:
     """Why this process should get no requests; empty if it may."""
     try:
-        if not migrations() <= set(MigrationRecorder(connection).applied_migrations()):
+        if not _is_migrated():
             return [NOT_MIGRATED]
     except DatabaseError as error:
         logger.critical("Not ready: %s", error)
@@ -79,6 +79,18 @@ def why_not_ready(now: datetime) -> list[str]:
         logger.critical("Not ready: %s", error)
         return [READ_ONLY]
     return []
+
+
+def why_refused() -> str | None:
+    """Why the database refused a command, and what to do; None where it answers and is migrated."""
+    try:
+        return None if _is_migrated() else NOT_MIGRATED
+    except DatabaseError as error:
+        return f"{NO_DATABASE} {' '.join(str(error).split())}"
+
+
+def _is_migrated() -> bool:
+    return migrations() <= set(MigrationRecorder(connection).applied_migrations())
 
 
 @functools.cache

@@ -269,8 +269,14 @@ def _ticks(now: datetime) -> Finding:
     part = health.check(now)["checks"]["services"]
     age = part.get("last_tick_age_s")
     looked_at = f"last tick {'never' if age is None else f'{age:,} s ago'}, broker {part.get('broker', 'unknown')}"
-    problems = [] if part["status"] == "healthy" else ["Worker, beat or broker are not at work."]
-    remedy = "Start them: make run, or the services worker, beat and broker. Spend still stops on its own budget."
+    silence = part.get("heartbeat_age_s")
+    if part.get("broker") == "healthy" and silence is not None and silence <= health.SILENT.total_seconds():
+        problem = "Worker and beat are at work, and no tick has ended lately."
+        remedy = "If they have just been started, look again in a minute. Else see what the worker says."
+    else:
+        problem = "Worker, beat or broker are not at work."
+        remedy = "Start them: make run, or the services worker, beat and broker. Spend still stops on its own budget."
+    problems = [] if part["status"] == "healthy" else [problem]
     return _of("ticks", looked_at, problems, remedy, failed=not settings.DEMO)
 
 

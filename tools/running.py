@@ -55,6 +55,11 @@ def current() -> Run | None:
     return run if is_alive(run.pid) else None
 
 
+def up_for_s() -> float:
+    """For how long the present run is as it is: since its parts are up, once they are."""
+    return time.time() - RUN_LOCK.stat().st_mtime
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

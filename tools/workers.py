@@ -5,7 +5,8 @@ import sys
 
 from tools import compose, here
 
-CELERY = ("python", "-m", "celery", "-A", "budget_system")
+# Celery declares an option of `events` twice, and click warns of it.
+CELERY = ("python", "-W", "ignore::UserWarning:click.core", "-m", "celery", "-A", "budget_system")
 QUESTIONS = ("ping", "active", "reserved")
 
 
@@ -24,9 +25,10 @@ def events() -> int:
     if code := here.run([*control, "enable_events"], service="celery_worker", needs_run=True):
         return code
     try:
-        return here.run(
+        code = here.run(
             [*CELERY, "events", *([] if sys.stdout.isatty() else ["--dump"])], service="celery_worker", needs_run=True
         )
+        return 0 if code == 130 else code  # nothing but Ctrl-C ends it
     finally:
         here.run([*control, "disable_events"], service="celery_worker", needs_run=True)
 

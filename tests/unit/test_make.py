@@ -88,6 +88,27 @@ def test_health_shows_each_check_in_a_line() -> None:
     assert list(stack.described(404, "<p>")) == ["HTTP 404: <p>"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "starting", "verdict"),
+    [
+        ({"services": {"status": "degraded", "broker": "healthy", "last_tick": None}}, True, stack.STARTING),
+        ({"services": {"status": "degraded", "broker": "healthy", "last_tick": None}}, False, "degraded"),
+        ({"services": {"status": "degraded", "broker": "unreachable"}}, True, "degraded"),
+        ({"books": {"status": "degraded", "differences": 2}}, True, "degraded"),
+    ],
+)
+def test_before_the_first_tick_it_is_starting_unless_something_else_is_wrong(
+    wrong: dict[str, object], starting: bool, verdict: str
+) -> None:
+    checks = {"services": {"status": "healthy", "broker": "healthy"}, **wrong}
+
+    said = list(stack.described(503, json.dumps({"status": "degraded", "checks": checks}), starting=starting))
+
+    assert said[0] == verdict
+    assert not any("None" in line for line in said)
+    assert len(stack.STARTING) <= 80
+
+
 def test_top_shows_children_below_their_part() -> None:
     processes = [(7, 1, "1.0", "20000", "02:00"), (9, 7, "3.5", "110000", "01:59"), (8, 1, "9.0", "9", "1")]
 

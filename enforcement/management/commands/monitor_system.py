@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from budget_system import clock, money
+from budget_system import clock, health, money
 from enforcement.management.screen import WIDTH, grid, is_terminal, lines_of, width_of
 from enforcement.monitor import BrandNow, Tick, View, part, view
 
@@ -83,7 +83,8 @@ def _look(rows: int) -> Group:
         return page(view(now, rows))
     except DatabaseError as error:
         connection.close()
-        return Group(Text(f"{now:%a %Y-%m-%d %H:%M:%S} UTC: the database does not answer: {str(error).strip()}"))
+        why = health.why_refused() or f"the database does not answer: {str(error).strip()}"
+        return Group(Text(f"{now:%a %Y-%m-%d %H:%M:%S} UTC: {why}"))
 
 
 @contextmanager

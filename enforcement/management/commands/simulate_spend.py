@@ -121,7 +121,9 @@ def _target(options: dict[str, Any]) -> _Target:
     }  # fmt: skip
     running = {one.pk} if one else {pk for pk, found in campaigns.items() if not found.holds}
     if not running:
-        raise Refused("No campaign runs there. Say --campaign to post to one that is paused.")
+        raise Refused(
+            "No campaign runs there. --campaign posts to one that is paused; manage.py setup_demo makes some that run."
+        )
     return _Target({found.brand_id: found.brand for found in campaigns.values()}, campaigns, sizes, running)
 
 
