@@ -8,6 +8,7 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "budget_system.settings")
     try:
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
         from django.db import DatabaseError
 
@@ -18,6 +19,10 @@ def main() -> None:
             if why is None:
                 raise
             sys.exit(f"CommandError: {why}")
+        except ImproperlyConfigured as error:
+            if "--traceback" in sys.argv:
+                raise
+            sys.exit(f"CommandError: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -13,8 +13,8 @@ from tools.environment import for_demo
 pytestmark = pytest.mark.slow
 
 
-def manage(database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **for_demo("127.0.0.1"), "DATABASE_URL": database}
+def manage(database: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **for_demo("127.0.0.1"), "DATABASE_URL": database, **variables}
     return subprocess.run(
         [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, check=False, capture_output=True,
         text=True, timeout=120,
@@ -36,6 +36,13 @@ def test_a_database_that_does_not_answer_is_named_in_one_line(tmp_path: Path) ->
     [*_, last] = done.stderr.splitlines()
     assert last.startswith("CommandError: The database does not answer. unable to open database file")
     assert "Traceback" not in done.stderr
+
+
+def test_a_setting_that_will_not_do_is_named_in_one_line(tmp_path: Path) -> None:
+    done = manage(f"sqlite:///{tmp_path}/empty.sqlite3", "check", DEMO="0", SECRET_KEY="short")
+
+    assert done.returncode == 1
+    assert done.stderr == "CommandError: SECRET_KEY must be a secret of at least 50 characters.\n"
 
 
 def test_ctrl_c_ends_with_its_exit_code_and_no_traceback(tmp_path: Path) -> None:

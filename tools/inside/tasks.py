@@ -75,6 +75,9 @@ def _show(kind: Any, since: datetime) -> int:
         return 0
     seconds = (done.finished_at - done.started_at).total_seconds()
     counts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in done.counts.items())
+    if done.started_at < since:
+        print(f"{done.get_kind_display()} was under way already, so the task had nothing to do:")
+    counts = counts or "no counts"
     print(f"{done.get_kind_display()} by {done.trigger}, {done.started_at:%H:%M:%S} UTC, {seconds:.2f} s: {counts}")
     if done.error:
         sys.stderr.write(f"error: {done.error}\n")
