@@ -216,7 +216,7 @@ def described(code: int, body: str, *, starting: bool = False) -> Iterator[str]:
             f"{key} {'none yet' if value is None else value}" for key, value in facts.items() if key != "status"
         )
         line = f"  {name:<14}{facts.get('status', '')!s:<11}{rest}".rstrip()
-        yield from textwrap.wrap(line, 80, subsequent_indent=" " * 27, drop_whitespace=False)
+        yield from textwrap.wrap(line, 80, subsequent_indent=" " * 27)
 
 
 def ask(url: str, path: str) -> tuple[int | None, str]:
