@@ -12,7 +12,7 @@ from budget_system.money import display_text, percent_used
 from campaigns.models import Campaign
 from spending.models import BudgetPeriod, PeriodKind
 
-HEADINGS = ("Brand", "Zone", "Spent today", "Of today's budget", "Running", "Paused", "Why paused")
+HEADINGS = ("Brand", "Zone", "Today", "Used", "Run", "Paused", "Why paused")
 
 
 def brand_lines(brand_ids: Iterable[UUID], now: datetime) -> list[tuple[str, ...]]:

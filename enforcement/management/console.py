@@ -44,7 +44,8 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         if self.shown:
-            self.stream.write(f"\r{done:,} of {total:,} {self.noun}" + ("\n" if done >= total else ""), ending="")
+            line = f"\r{done:,} of {total:,} {self.noun}" + ("\n" if done >= total else "")
+            self.stream.write(line, style_func=str, ending="")  # not in the red of errors
             self.stream.flush()
 
 

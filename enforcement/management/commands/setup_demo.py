@@ -13,7 +13,8 @@ from enforcement.demo import reset
 from enforcement.demo.login import PASSWORD, USERNAME, ensure_login
 from enforcement.demo.report import HEADINGS, brand_lines
 from enforcement.demo.sample import Done, Wish, check, set_up
-from enforcement.management.console import Progress, actor, confirm, errors_as_exit_code, table
+from enforcement.management.console import Progress, actor, confirm, errors_as_exit_code
+from enforcement.management.screen import grid, lines_of, width_of
 
 DAYS_A_MONTH = Decimal("30.4")
 
@@ -68,7 +69,7 @@ class Command(BaseCommand):
         if done.wish != wish:
             was = f"{done.wish.days} days and {done.wish.brands} brands"
             self.stdout.write(f"The sample data was begun with {was}, and is carried on so; --reset begins anew.")
-        for line in table(HEADINGS, brand_lines(done.brand_ids.values(), clock.now())):
+        for line in lines_of(grid(HEADINGS, brand_lines(done.brand_ids.values(), clock.now())), width_of(self.stdout)):
             self.stdout.write(line)
         if settings.DEMO:
             self._login()
