@@ -44,7 +44,8 @@ MANAGE = frozenset(
         "brands.add_brand", "brands.change_brand", "brands.delete_brand", "brands.change_budget",
         "brands.clear_emergency_stop", "brands.force_reset", "campaigns.add_campaign", "campaigns.change_campaign",
         "campaigns.delete_campaign", "campaigns.override_campaign", "spending.change_spend", "spending.delete_spend",
-        "spending.change_spendimport",
+        "spending.change_spendimport", "delivery.view_endpoint", "delivery.add_endpoint", "delivery.change_endpoint",
+        "delivery.view_delivery", "delivery.change_delivery",
     }
 )  # fmt: skip
 ADMINISTER = frozenset(

@@ -82,6 +82,9 @@ CONTEXT = ("request_id", "task_id", "task", "run")
 """What JSON says of where an event comes from. A line names the logger, which is enough for one person's machine."""
 
 
+_EVERY_FEW_SECONDS = ("deliver_task", "expire_reservations_task", "heartbeat_task")
+
+
 class NotEveryFewSeconds(logging.Filter):
     """Drop the lines about tasks that run all the time, unless something is wrong with them."""
 
@@ -89,7 +92,7 @@ class NotEveryFewSeconds(logging.Filter):
         if record.levelno > logging.INFO or not record.name.startswith("celery."):
             return True
         message = record.getMessage()
-        return "expire_reservations_task" not in message and "heartbeat_task" not in message
+        return not any(name in message for name in _EVERY_FEW_SECONDS)
 
 
 STEPS: list[structlog.typing.Processor] = [

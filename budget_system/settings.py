@@ -14,6 +14,7 @@ from urllib.parse import quote
 import django_stubs_ext
 import environ
 from celery.schedules import crontab
+from cryptography.fernet import Fernet
 from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
@@ -83,6 +84,7 @@ INSTALLED_APPS = [
     "spending",
     "pacing",
     "enforcement",
+    "delivery",
     "tasks",
 ]
 
@@ -201,6 +203,7 @@ CELERY_VISIBILITY_TIMEOUT = 300
 CELERY_BEAT_CRON_STARTING_DEADLINE = 1800
 CELERY_IMPORTS = [
     "tasks.budget_tasks",
+    "tasks.delivery_tasks",
     "tasks.import_tasks",
     "tasks.pacing_tasks",
     "tasks.tidy_tasks",
@@ -216,6 +219,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "tasks.budget_tasks.expire_reservations_task",
         "schedule": 10.0,
         "options": {"expires": 9},
+    },
+    "deliver": {
+        "task": "tasks.delivery_tasks.deliver_task",
+        "schedule": 3.0,
+        "options": {"expires": 2},
     },
     "enforce_dayparting": {
         "task": "tasks.budget_tasks.enforce_dayparting_task",
@@ -405,6 +413,20 @@ vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEMO else "
 EMAIL_TIMEOUT = 10
 EMAIL_SUBJECT_PREFIX = "[Budget system] "
 SERVER_EMAIL = DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="budget-system@localhost")
+
+# --- Webhooks --------------------------------------------------------------------------------------------------------
+
+# What their secrets are encrypted with: Fernet keys, the newest first. Without any, the key comes from SECRET_KEY.
+WEBHOOK_KEYS = env.list("WEBHOOK_KEYS", default=[])
+for _key in WEBHOOK_KEYS:
+    try:
+        Fernet(_key)
+    except ValueError:
+        raise ImproperlyConfigured(
+            "Each of WEBHOOK_KEYS must be a Fernet key, 32 bytes in URL-safe base64: .env.example says how to make one."
+        ) from None
+WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", cast=int, default=[443, 8443])
+WEBHOOK_LOOPBACK = DEMO
 
 # --- Admin -----------------------------------------------------------------------------------------------------------
 

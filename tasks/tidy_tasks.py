@@ -7,16 +7,18 @@ from django.contrib.sessions.models import Session
 
 from access import answers
 from budget_system import clock
+from delivery import intake
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task(name="tasks.tidy_tasks.tidy_task")
 def tidy_task() -> dict[str, int]:
-    """Once an hour: forget kept answers of the API and sessions that are over."""
+    """Once an hour: forget kept answers of the API, messages of a month ago, and sessions that are over."""
     now = clock.now()
     counts = {
         "answers": answers.forget_old(now),
+        "deliveries": intake.tidy(now),
         "sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
     }
     logger.info("Tidied up: %s", counts)

@@ -89,6 +89,13 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Telling others",
+            "items": [
+                _item("Webhooks", "webhook", "delivery_endpoint"),
+                _item("Messages", "outbox", "delivery_delivery"),
+            ],
+        },
+        {
             "title": "Access",
             "items": [
                 _item("Users", "person", "auth_user"),

@@ -94,11 +94,8 @@ NEEDS = {
 }
 NOT_HERE = {
     "fault": {
-        48: "there are no webhooks yet",
-        49: "there are no webhooks yet",
-        50: "there is no outbox: nothing is sent out yet",
         51: "no platform is connected: spend comes in reports and through the API",
     },
-    "need": dict.fromkeys((12, 13, 14, 15), "there are no webhooks yet"),
+    "need": {15: "no webhook comes in: spend comes in reports and through the API"},
 }
 """What does not apply (yet), and why."""

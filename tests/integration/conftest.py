@@ -10,6 +10,7 @@ ALONE = (
     "test_races",
     "test_reservation_races",
     "test_kill",
+    "test_delivery_kill",
     "test_import_kill",
     "test_celery",
     "test_import_faults",

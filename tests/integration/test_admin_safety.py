@@ -15,6 +15,7 @@ from budget_system.admin.base import RecordAdmin, RoomAdmin, UseCaseAdmin
 from budget_system.errors import Busy
 from campaigns.holds import Hold
 from campaigns.models import Campaign, Override, StateChange
+from delivery.models import Delivery
 from enforcement import services
 from enforcement.models import Run
 from pacing.models import PaceAlert, PacedCampaign, Reallocation
@@ -140,7 +141,7 @@ def test_a_changed_budget_acts_in_the_same_request(story: Story, ann: Person) ->
     assert story.brand.daily_budget is None
 
 
-CHANGED_ON_PAGES = {PacedCampaign, PaceAlert, Reallocation}
+CHANGED_ON_PAGES = {Delivery, PacedCampaign, PaceAlert, Reallocation}
 """No form of theirs is ever saved: what can be done to them has pages and actions of its own."""
 
 

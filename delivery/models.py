@@ -1,0 +1,158 @@
+"""Who is told, what they are told, and what came of each attempt."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from brands.models import Brand
+from budget_system.ids import new_id
+from delivery.payload import EventType, message_id
+
+LABELS = {
+    EventType.STATE_CHANGED: "A campaign starts, stops, or has other holds",
+    EventType.ALERT_RAISED: "A pace alert is raised",
+    EventType.ALERT_CLEARED: "A pace alert is over",
+    EventType.BREAKER_CHANGED: "A circuit breaker opens, probes or closes",
+    EventType.IMPORT_FINISHED: "An import is done, or could not be read",
+    EventType.IMPORT_UNDONE: "An import was undone",
+    EventType.PING: "A test message",
+}
+
+
+class Endpoint(models.Model):
+    """An address that is told what happens to a brand, signed with a secret that is encrypted here.
+
+    A former secret signs too until `former_until`. `failures` are those in a row; `leave_until` is the endpoint's
+    circuit breaker.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    brand = models.ForeignKey(Brand, models.PROTECT, related_name="endpoints")
+    name = models.CharField(max_length=100, help_text="What listens there, such as “Bidder” or “Client's dashboard”.")
+    url = models.CharField("address", max_length=1_000)
+    events = models.JSONField(default=list, help_text="The types of events that it is told.")
+    secret = models.TextField(editable=False)
+    former_secret = models.TextField(blank=True, default="", editable=False)
+    former_until = models.DateTimeField(null=True, editable=False)
+    starts_at = models.DateTimeField(editable=False, help_text="What happened before is not told.")
+    off_at = models.DateTimeField("switched off", null=True, editable=False)
+    off_reason = models.TextField(blank=True, default="", editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    leave_until = models.DateTimeField(null=True, editable=False)
+    last_sent_at = models.DateTimeField(null=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        ordering = ["brand", "name"]
+        verbose_name = "webhook"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(off_at=None, off_reason="") | (Q(off_at__isnull=False) & ~Q(off_reason="")),
+                name="endpoint_off_for_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(former_secret="", former_until=None)
+                | (~Q(former_secret="") & Q(former_until__isnull=False)),
+                name="endpoint_former_secret_has_an_end",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def secrets_at(self, now: datetime) -> list[str]:
+        """The encrypted secrets that sign at this moment."""
+        overlap = self.former_until is not None and now < self.former_until
+        return [self.secret, self.former_secret] if overlap else [self.secret]
+
+
+class DeliveryState(models.TextChoices):
+    PENDING = "PENDING", "Waits"
+    SENT = "SENT", "Arrived"
+    PARKED = "PARKED", "Parked"
+
+
+class Delivery(models.Model):
+    """A message to an endpoint: its bytes, and how far it is. Kept for 30 days.
+
+    Messages of one `order_key` (a campaign, an import) are told in the order of their numbers. While one is being
+    sent, `next_at` is when another relay may take it over.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    endpoint = models.ForeignKey(Endpoint, models.PROTECT, related_name="deliveries", db_index=False)
+    type = models.CharField(max_length=40, choices=[(kind.value, LABELS[kind]) for kind in EventType])
+    source_id = models.UUIDField(help_text="The record of what happened.")
+    order_key = models.UUIDField()
+    happened_at = models.DateTimeField()
+    body = models.TextField()
+    state = models.CharField(max_length=10, choices=DeliveryState.choices, default=DeliveryState.PENDING)
+    attempts = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "message"
+        indexes = [
+            models.Index(fields=["next_at", "endpoint"], condition=Q(state="PENDING"), name="delivery_due"),
+            models.Index(
+                fields=["endpoint", "order_key", "id"], condition=Q(state="PENDING"), name="delivery_in_order"
+            ),
+            models.Index(fields=["endpoint", "id"], name="delivery_by_endpoint"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["source_id", "type", "endpoint"], name="delivery_once_an_endpoint"),
+            models.CheckConstraint(
+                condition=Q(state="PENDING", next_at__isnull=False, sent_at=None)
+                | Q(state="SENT", next_at=None, sent_at__isnull=False)
+                | Q(state="PARKED", next_at=None, sent_at=None),
+                name="delivery_state_agrees",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return LABELS[EventType(self.type)]
+
+    @property
+    def message_id(self) -> str:
+        return message_id(self.type, self.source_id)
+
+
+class Attempt(models.Model):
+    """One attempt to send a message, and what was answered. Kept as long as the message."""
+
+    id = models.BigAutoField(primary_key=True)
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="log")
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    seconds = models.FloatField()
+    status = models.PositiveSmallIntegerField(null=True)
+    error = models.TextField(blank=True, default="")
+    answer = models.TextField(blank=True, default="", help_text="The beginning of it.")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.number}: {self.status or self.error}"
+
+
+class Relay(models.Model):
+    """The one relay at work, and how far it has looked. It holds the office until `held_until`, and renews it."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    holder = models.UUIDField(null=True)
+    held_until = models.DateTimeField(null=True)
+    looked_until = models.DateTimeField(null=True, help_text="What happened before is taken up, but for a look back.")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="relay_is_one")]
+
+    def __str__(self) -> str:
+        return "The relay"
