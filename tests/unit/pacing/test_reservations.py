@@ -197,7 +197,7 @@ def test_yesterdays_reservation_leaves_today_alone() -> None:
 def test_what_is_held_from_the_hour_before_counts_against_the_day() -> None:
     clock = Clock()
     pacer = BudgetPacer(
-        clock=clock, max_hourly_spend_pct=1, frontload_protection_hours=0, velocity_factor=Decimal(1440)
+        clock=clock, max_hourly_spend_pct=Decimal(1), frontload_protection_hours=0, velocity_factor=Decimal(1440)
     )
     pacer.allocate_hourly_budget("c", GOOGLE, Decimal(100))
     clock.now += timedelta(minutes=55)
