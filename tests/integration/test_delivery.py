@@ -166,6 +166,7 @@ def test_an_endpoint_is_told_what_it_chose_of_its_own_brand_from_its_beginning_o
     assert [got.data["to"]["status"] for got in receiver.got] == ["ACTIVE"]
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.fault(50)
