@@ -157,7 +157,8 @@ SQLITE_OPTIONS: dict[str, Any] = {
 POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "options": f"-c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=2_000)}"
-    f" -c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=10000",
+    f" -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+    f" -c idle_in_transaction_session_timeout={env.int('IDLE_IN_TRANSACTION_TIMEOUT_MS', default=10_000)}",
 }
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url(

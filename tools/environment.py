@@ -18,6 +18,8 @@ TESTS = {
     "SECURE_SSL_REDIRECT": "off",
     "BEHIND_TLS_PROXY": "off",
     "CSRF_TRUSTED_ORIGINS": "",
+    # A test is one transaction, and may walk about for long without asking the database anything.
+    "IDLE_IN_TRANSACTION_TIMEOUT_MS": "120000",
 }
 DJANGO = {"DJANGO_SETTINGS_MODULE": "budget_system.settings"}
 
