@@ -18,7 +18,7 @@ from spending.models import Spend, SpendImport
 from tasks.import_tasks import pick_up_imports_task, run_import_task, undo_import_task
 from tests.integration.api_client import Api, person
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 REPORT = b"""Day,Campaign,Cost,Currency,Clicks

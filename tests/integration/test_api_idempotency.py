@@ -20,7 +20,7 @@ from campaigns.models import Override
 from spending.models import Reservation, Spend
 from tests.integration.api_client import Api, person, token_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

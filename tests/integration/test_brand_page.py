@@ -24,7 +24,7 @@ from tests.factories import MON, Story, window
 from tests.integration.admin_client import ACTOR, Person, errors_of, messages_of, refusal_of, text_of
 from tests.integration.people import at_the_admin, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 PAGE = "brands_brand_change"
 
