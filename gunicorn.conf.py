@@ -17,7 +17,7 @@ DIRECTORY = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 from prometheus_client import multiprocess  # noqa: E402 - it reads the directory's name when it is imported
 
-from budget_system import settings  # noqa: E402
+from budget_system import settings  # noqa: E402 - it reads what is set above
 
 logconfig_dict = settings.LOGGING
 
@@ -37,7 +37,7 @@ def post_worker_init(_: Any) -> None:
 
 
 def child_exit(_: Any, worker: Any) -> None:
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call] # untyped there
 
 
 def on_exit(_: Any) -> None:

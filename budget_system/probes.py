@@ -32,7 +32,7 @@ def _answer(content: Mapping[str, Any], *, good: bool) -> HttpResponse:
 def _fresh(response: HttpResponse) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     # Probes ask every few seconds: what is wrong is logged by health, not as an error of each answer.
-    response._has_been_logged = response.status_code == 503  # type: ignore[attr-defined]
+    response._has_been_logged = response.status_code == 503  # type: ignore[attr-defined] # Django asks for it before it logs
     response["Content-Length"] = str(len(response.content))
     return response
 

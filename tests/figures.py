@@ -159,7 +159,7 @@ def main() -> int:
         days = sorted({told["on"] for told in tests.values() if told[name] and told["on"]})
         dated = f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))}.\n\n" if days else ""
         pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-        page.write_text(pattern.sub(lambda _: BEGIN + dated + written + END, text), encoding="utf-8")  # noqa: B023
+        page.write_text(pattern.sub(lambda _: BEGIN + dated + written + END, text), encoding="utf-8")  # noqa: B023 - called at once
         wrong += [line for line in written.splitlines() if "NOT SHOWN" in line]
     for line in wrong:
         print(line)

@@ -50,6 +50,6 @@ def exposition(now: datetime) -> bytes:
     registry = CollectorRegistry()
     registry.register(Gathered(now))
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # untyped there
         return generate_latest(registry)
     return generate_latest(registry) + generate_latest(REGISTRY)
