@@ -28,8 +28,11 @@ def label(channel: str) -> str:
 
 
 def normal(text: str) -> str:
-    """The one spelling under which a channel is kept: “Google ” and “google” are the same."""
-    return " ".join(text.split()).casefold()
+    """The one spelling under which a channel is kept: “Google ” and “google” are the same.
+
+    So are “TİKTOK” and “tıktok”, which a Turkish spreadsheet makes of it in capitals and in small letters.
+    """
+    return " ".join(text.split()).casefold().replace("i\N{COMBINING DOT ABOVE}", "i").replace("ı", "i")
 
 
 def channel_of(text: str, platform: str, budgets: Collection[str]) -> str | None:

@@ -572,3 +572,14 @@ def test_a_reservation_asked_for_again_counts_once_for_its_channel(story: Story)
     assert reserve(one, "60").replayed
     assert not reserve(uuid4(), "11").authorisation.granted
     assert reserve(uuid4(), "10").authorisation.granted
+
+
+@pytest.mark.parametrize("written", ["TİKTOK", "tıktok", "TIKTOK", " TikTok "])
+def test_a_channel_is_known_however_a_turkish_spreadsheet_writes_it(story: Story, written: str) -> None:
+    campaign = paced(story, "tiktok", name="Total Wine")
+    give(story, campaign, "VİDEO", "500")
+
+    spend(story, campaign, "40", written)
+
+    assert spent_today(story, campaign, "tiktok") == 40
+    assert spent_today(story, campaign, "video") == 0
