@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _test(nodeid: str) -> str:
     """A test without its parameters."""
-    return nodeid.split("[")[0]
+    return nodeid.split("[")[0].split("@")[0]
 
 
 def _nothing() -> dict[str, Any]:

@@ -21,6 +21,7 @@ ALONE = (
 """Modules that start processes: two of them at once would only be slow and hit their time limits."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in ALONE:
