@@ -415,16 +415,18 @@ EMAIL_TIMEOUT = 10
 EMAIL_SUBJECT_PREFIX = "[Budget system] "
 SERVER_EMAIL = DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="budget-system@localhost")
 
-# --- Webhooks --------------------------------------------------------------------------------------------------------
+# --- Telling others --------------------------------------------------------------------------------------------------
 
-# What their secrets are encrypted with: Fernet keys, the newest first. Without any, the key comes from SECRET_KEY.
-WEBHOOK_KEYS = env.list("WEBHOOK_KEYS", default=[])
-for _key in WEBHOOK_KEYS:
+# What secrets of webhooks and accounts are encrypted with: Fernet keys, the newest first. Without any, the key comes
+# from SECRET_KEY.
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
+for _key in ENCRYPTION_KEYS:
     try:
         Fernet(_key)
     except ValueError:
         raise ImproperlyConfigured(
-            "Each of WEBHOOK_KEYS must be a Fernet key, 32 bytes in URL-safe base64: .env.example says how to make one."
+            "Each of ENCRYPTION_KEYS must be a Fernet key, 32 bytes in URL-safe base64: .env.example says how to make "
+            "one."
         ) from None
 WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", cast=int, default=[443, 8443])
 WEBHOOK_LOOPBACK = DEMO

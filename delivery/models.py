@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from brands.models import Brand
 from budget_system.ids import new_id
+from budget_system.sealed import SealedField
 from delivery.payload import EventType, message_id
 
 LABELS = {
@@ -32,8 +33,8 @@ class Endpoint(models.Model):
     name = models.CharField(max_length=100, help_text="What listens there, such as “Bidder” or “Client's dashboard”.")
     url = models.CharField("address", max_length=1_000)
     events = models.JSONField(default=list, help_text="The types of events that it is told.")
-    secret = models.TextField(editable=False)
-    former_secret = models.TextField(blank=True, default="", editable=False)
+    secret = SealedField(editable=False)
+    former_secret = SealedField(blank=True, default="", editable=False)
     former_until = models.DateTimeField(null=True, editable=False)
     starts_at = models.DateTimeField(editable=False, help_text="What happened before is not told.")
     off_at = models.DateTimeField("switched off", null=True, editable=False)
@@ -65,7 +66,7 @@ class Endpoint(models.Model):
         return self.name
 
     def secrets_at(self, now: datetime) -> list[str]:
-        """The encrypted secrets that sign at this moment."""
+        """The sealed secrets that sign at this moment."""
         overlap = self.former_until is not None and now < self.former_until
         return [self.secret, self.former_secret] if overlap else [self.secret]
 

@@ -10,13 +10,14 @@ from brands.services import audit, check_version, clean_title
 from budget_system.db import use_case
 from budget_system.errors import NotFound, Refused
 from budget_system.ids import new_id
+from budget_system.sealed import seal
 from budget_system.text import InvalidText, required_note
 from delivery.addresses import Policy, Resolve, checked, parse, resolve
 from delivery.intake import begin_to_look, take_up_missed
 from delivery.models import Delivery, DeliveryState, Endpoint
 from delivery.payload import CHOSEN, Event, EventType, body, moment
 from delivery.relay import LEASE
-from delivery.secrets import encrypt, new_secret, renew
+from delivery.secrets import new_secret
 
 INPUTS = ("name", "url", "events")
 NAME_LENGTH = 100
@@ -41,7 +42,7 @@ def _add(brand_id: UUID, cleaned: dict[str, Any], actor: str, now: datetime) -> 
     begin_to_look(now)
     secret = new_secret()
     endpoint = Endpoint.objects.create(
-        brand=brand, secret=encrypt(secret), starts_at=now, created_at=now, updated_at=now, **cleaned
+        brand=brand, secret=seal(secret), starts_at=now, created_at=now, updated_at=now, **cleaned
     )
     audit(endpoint, "add webhook", brand_id=brand.pk, actor=actor, now=now, after=cleaned)
     return endpoint, secret
@@ -85,7 +86,7 @@ def new_endpoint_secret(endpoint_id: UUID, *, at_once: bool, actor: str, now: da
     endpoint = _lock(endpoint_id)
     secret = new_secret()
     former = ("", None) if at_once else (endpoint.secret, now + OVERLAP)
-    _write(endpoint, now, secret=encrypt(secret), former_secret=former[0], former_until=former[1])
+    _write(endpoint, now, secret=seal(secret), former_secret=former[0], former_until=former[1])
     after = {"former secret ends": moment(former[1] or now)}
     audit(endpoint, "change webhook's secret", brand_id=endpoint.brand_id, actor=actor, now=now, after=after)
     return endpoint, secret
@@ -151,17 +152,6 @@ def ping(endpoint_id: UUID, *, actor: str, now: datetime) -> Delivery:
     )  # fmt: skip
     audit(endpoint, "test webhook", brand_id=endpoint.brand_id, actor=actor, now=now)
     return delivery
-
-
-@use_case
-def renew_encryption() -> int:
-    """Encrypt all secrets with the newest of WEBHOOK_KEYS. Gives how many endpoints."""
-    endpoints = list(Endpoint.objects.select_for_update(no_key=True))
-    for endpoint in endpoints:
-        endpoint.secret = renew(endpoint.secret)
-        endpoint.former_secret = endpoint.former_secret and renew(endpoint.former_secret)
-        endpoint.save(update_fields=["secret", "former_secret"])
-    return len(endpoints)
 
 
 def _clean(inputs: Mapping[str, object], policy: Policy, find: Resolve) -> dict[str, Any]:

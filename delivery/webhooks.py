@@ -12,7 +12,7 @@ from delivery.transport import Call, post
 
 
 def call_of(delivery: Delivery, now: datetime) -> Call:
-    """Raises `secrets.UnreadableSecret`."""
+    """Raises `sealed.UnreadableSecret`."""
     endpoint = delivery.endpoint
     headers = {
         "Content-Type": "application/json",

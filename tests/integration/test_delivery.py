@@ -12,12 +12,14 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection, connections
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from brands.models import AuditEntry
 from budget_system import clock
 from budget_system.errors import Conflict, Refused
+from budget_system.sealed import unseal
 from campaigns.models import Campaign, StateChange
 from delivery import intake, relay, secrets, services, webhooks
 from delivery.addresses import Policy
@@ -290,15 +292,15 @@ def test_a_secret_is_nowhere_in_the_database_and_follows_the_newest_key(
     rows = [str(row) for model in (Endpoint, AuditEntry, Delivery) for row in model._default_manager.values_list()]
     assert not [row for row in rows if secret in row or secret.removeprefix("whsec_") in row]
 
-    settings.WEBHOOK_KEYS = [Fernet.generate_key().decode()]
-    services.renew_encryption()
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    call_command("renew_encryption")
     settings.SECRET_KEY = "another" * 10
     endpoint.refresh_from_db()
 
-    assert secrets.decrypt(endpoint.secret) == secret
-    settings.WEBHOOK_KEYS = []
-    with pytest.raises(Refused, match="WEBHOOK_KEYS"):
-        secrets.decrypt(endpoint.secret)
+    assert unseal(endpoint.secret) == secret
+    settings.ENCRYPTION_KEYS = []
+    with pytest.raises(Refused, match="ENCRYPTION_KEYS"):
+        unseal(endpoint.secret)
 
 
 def test_a_secret_that_cannot_be_read_is_a_failed_attempt_that_says_so(
@@ -311,7 +313,7 @@ def test_a_secret_that_cannot_be_read_is_a_failed_attempt_that_says_so(
 
     assert deliver(story)["failed"] == 1
 
-    assert "give the endpoint a new secret" in Attempt.objects.get().error
+    assert "enter the secret anew" in Attempt.objects.get().error
     assert receiver.got == []
 
 
