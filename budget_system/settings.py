@@ -85,6 +85,8 @@ INSTALLED_APPS = [
     "pacing",
     "enforcement",
     "delivery",
+    "platforms",
+    "alerts",
     "tasks",
 ]
 
