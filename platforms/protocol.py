@@ -1,7 +1,7 @@
 """What this system asks of an ad platform, in the platform's absence. Pure: standard library only.
 
-An adapter speaks one platform's API; `AdPlatform` is what the rest of the system sees of it. Money is in whole micros of
-the account's currency, days and hours are the account's local ones, as every platform reports them.
+An adapter speaks one platform's API; `AdPlatform` is what the rest of the system sees of it. Money is in whole micros
+of the account's currency, days and hours are the account's local ones, as every platform reports them.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
