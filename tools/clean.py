@@ -13,14 +13,20 @@ CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import
 
 
 def caches() -> None:
-    """Remove the caches of Python and of the checks."""
+    """Remove the caches of Python and of the checks, and say how much that was."""
+    found = [ROOT / name for name in CACHES if (ROOT / name).exists()]
     for folder, names, _ in os.walk(ROOT):
-        names[:] = [name for name in names if name not in {".git", VENV.name, LOCAL.name}]
+        names[:] = [name for name in names if name not in {".git", VENV.name, LOCAL.name, *CACHES}]
         if "__pycache__" in names:
-            stack.remove(Path(folder) / "__pycache__")
+            found.append(Path(folder) / "__pycache__")
             names.remove("__pycache__")
-    for name in CACHES:
-        stack.remove(ROOT / name)
+    if not found:
+        print("There are no caches.")
+        return
+    total = stack.size(*found)
+    for path in found:
+        stack.remove(path)
+    print(f"Removed {len(found)} folders of caches, {total}.")
 
 
 def everything() -> None:

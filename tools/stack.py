@@ -145,9 +145,9 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def size(path: Path) -> str:
-    """The size of a file, or of all in a folder, for people."""
-    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+def size(*paths: Path) -> str:
+    """The size of files, or of all in folders, for people."""
+    files = [one for path in paths for one in (path, *path.rglob("*")) if one.is_file()]
     total = float(sum(one.stat().st_size for one in files))
     for unit in ("B", "kB", "MB"):
         if total < 1000:
