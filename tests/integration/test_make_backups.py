@@ -19,7 +19,8 @@ pytestmark = [
         reason="needs PostgreSQL: python -m tools.servers -- pytest",
     ),
 ]
-NAME = "budget_for_backups"
+NAME = f"budget_for_backups_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+"""Two of these tests may run at the same time."""
 
 
 @pytest.fixture
