@@ -92,6 +92,7 @@ class Field(NamedTuple):
     label: str
     help: str
     secret: bool = True
+    required: bool = True
 
 
 class Connection(NamedTuple):
