@@ -1,0 +1,10 @@
+"""Ad platforms on this machine, that speak as their documentation says. No platform is called by any test."""
+
+from tests.simulators.google_ads import GoogleAdsSimulator
+from tests.simulators.server import Server, Simulator
+from tests.simulators.world import World
+
+ALL: tuple[type[Simulator], ...] = (GoogleAdsSimulator,)
+"""One server may speak for all of them: their addresses differ."""
+
+__all__ = ["ALL", "Server", "World"]

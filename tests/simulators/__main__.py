@@ -1,0 +1,49 @@
+"""`python -m tests.simulators`: all platforms at one address on this machine, with an account and campaigns each.
+
+Time in there passes as fast as `--speed` says. What the accounts are reached with is printed; nothing of it is secret.
+"""
+
+import argparse
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+from platforms.protocol import Status
+from tests.simulators import ALL, Server, World
+
+
+def demo(clock: datetime) -> World:
+    """An account on each platform, with four campaigns: three that spend, one that is paused."""
+    world = World(clock)
+    for number, kind in enumerate(ALL, start=1):
+        account = world.add_account(kind.platform, f"{number}112223334", name=f"Demo {kind.platform.title()}")
+        for at, per_hour in enumerate((18_000_000, 7_500_000, 2_400_000, 5_000_000), start=1):
+            status = Status.PAUSED if at == 4 else Status.ENABLED
+            world.add_campaign(account.id, f"{number}00{at}", per_hour=per_hour, status=status)
+    return world
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulators", description=__doc__)
+    parser.add_argument("--port", type=int, default=8900)
+    parser.add_argument("--speed", type=float, default=1.0, help="seconds there for a second here (default: 1)")
+    chosen = parser.parse_args(arguments)
+    world = demo(datetime.fromtimestamp(time.time(), UTC))
+    with Server(world, *ALL, port=chosen.port) as server:
+        print(f"Listening on {server.base_url}; stop with Ctrl-C.", flush=True)
+        for account in world.accounts.values():
+            print(account.platform, account.id, json.dumps(account.credentials), flush=True)
+        before = time.monotonic()
+        try:
+            while True:
+                time.sleep(1)
+                now = time.monotonic()
+                world.advance(timedelta(seconds=(now - before) * chosen.speed))
+                before = now
+        except KeyboardInterrupt:
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
