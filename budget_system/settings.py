@@ -209,6 +209,7 @@ CELERY_IMPORTS = [
     "tasks.delivery_tasks",
     "tasks.import_tasks",
     "tasks.pacing_tasks",
+    "tasks.platform_tasks",
     "tasks.tidy_tasks",
     "tasks.watch_tasks",
 ]
@@ -227,6 +228,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "tasks.delivery_tasks.deliver_task",
         "schedule": 3.0,
         "options": {"expires": 2},
+    },
+    "push_platforms": {
+        "task": "tasks.platform_tasks.push_platforms_task",
+        "schedule": 3.0,
+        "options": {"expires": 2},
+    },
+    "look_at_platforms": {
+        "task": "tasks.platform_tasks.look_at_platforms_task",
+        "schedule": 30.0,
+        "options": {"expires": 25},
+    },
+    "pull_platforms": {
+        "task": "tasks.platform_tasks.pull_platforms_task",
+        "schedule": 30.0,
+        "options": {"expires": 25},
     },
     "enforce_dayparting": {
         "task": "tasks.budget_tasks.enforce_dayparting_task",
@@ -432,6 +448,10 @@ for _key in ENCRYPTION_KEYS:
         ) from None
 WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", cast=int, default=[443, 8443])
 WEBHOOK_LOOPBACK = DEMO
+# Simulators in place of ad platforms, on this machine and in demo mode only: GOOGLE=http://127.0.0.1:9001,META=…
+PLATFORM_URLS: dict[str, str] = env.dict("PLATFORM_URLS", default={})
+if PLATFORM_URLS and not DEMO:
+    raise ImproperlyConfigured("PLATFORM_URLS is for demo mode (DEMO=1): it puts simulators in the place of platforms.")
 
 # --- Admin -----------------------------------------------------------------------------------------------------------
 

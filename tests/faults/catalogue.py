@@ -94,7 +94,6 @@ NEEDS = {
 }
 NOT_HERE = {
     "fault": {
-        51: "no platform is connected: spend comes in reports and through the API",
     },
     "need": {15: "no webhook comes in: spend comes in reports and through the API"},
 }
