@@ -6,7 +6,7 @@ never is.
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from threading import Timer
@@ -56,9 +56,12 @@ class Http:
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None, data: object = None, form: Mapping[str, str] | None = None,
-        read: bool = False,
+        read: bool = False, failed: Callable[[Answer], bool] = lambda answer: answer.status >= 500,
     ) -> Answer:  # fmt: skip
-        """The platform's answer, whatever its status. `data` is sent as JSON. Raises `Unreachable`."""
+        """The platform's answer, whatever its status. `data` is sent as JSON. Raises `Unreachable`.
+
+        A `read` is sent again, once, when there is no answer or the platform has `failed`, unless it says when to.
+        """
         sent = {"Accept": "application/json", "User-Agent": USER_AGENT, **(headers or {})}
         body: bytes | None = None
         if form is not None:
@@ -69,7 +72,7 @@ class Http:
         if read:
             with suppress(Unreachable):
                 answer = self._once(method, url, sent, body)
-                if answer.status < 500 or "Retry-After" in answer.headers:
+                if not failed(answer) or "Retry-After" in answer.headers:
                     return answer
             time.sleep(RETRY_PAUSE_S)
         return self._once(method, url, sent, body)

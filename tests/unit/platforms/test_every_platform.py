@@ -105,6 +105,12 @@ def test_spend_is_read_over_more_days_than_one_answer_may_hold(desk: Desk) -> No
     assert sum(row.micros for row in rows) == 40_000_000
 
 
+def test_what_a_campaign_spent_is_told_after_its_end(desk: Desk) -> None:
+    desk.world.spend("105", MONDAY, 9, 2_000_000)
+
+    assert [(row.campaign_id, row.micros) for row in desk.platform.spend(MONDAY, MONDAY)] == [("105", 2_000_000)]
+
+
 def test_a_restated_day_is_read_as_it_is_now(desk: Desk) -> None:
     desk.world.spend("101", MONDAY, 9, 5_000_000)
     before = [row.micros for row in desk.platform.spend(MONDAY, MONDAY)]
