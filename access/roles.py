@@ -28,13 +28,15 @@ VIEW = frozenset(
         "brands.view_brand", "brands.view_auditentry", "campaigns.view_campaign", "campaigns.view_override",
         "campaigns.view_statechange", "scheduling.view_schedule", "spending.view_spend", "spending.view_spendrevision",
         "spending.view_budgetperiod", "spending.view_forcedreset", "spending.view_reservation",
-        "spending.view_spendimport", "spending.view_daymetrics", "enforcement.view_run",
+        "platforms.view_account", "platforms.view_steering", "platforms.view_remotestate", "platforms.view_act",
+        "platforms.view_outgoing", "spending.view_spendimport", "spending.view_daymetrics", "enforcement.view_run",
     }
 )  # fmt: skip
 SPEND = frozenset({"spending.add_spend", "spending.add_reservation", "spending.change_reservation"})
 """Handing in spend, and asking whether money may be spent: what a machine does all day."""
 OPERATE = frozenset(
     {
+        "platforms.change_remotestate", "platforms.stop_outgoing",
         "spending.add_spendimport", "campaigns.pause_campaign", "brands.emergency_stop", "scheduling.add_schedule",
         "scheduling.change_schedule", "scheduling.delete_schedule",
     }
@@ -44,6 +46,7 @@ MANAGE = frozenset(
         "brands.add_brand", "brands.change_brand", "brands.delete_brand", "brands.change_budget",
         "brands.clear_emergency_stop", "brands.force_reset", "campaigns.add_campaign", "campaigns.change_campaign",
         "campaigns.delete_campaign", "campaigns.override_campaign", "spending.change_spend", "spending.delete_spend",
+        "platforms.add_account", "platforms.change_account", "platforms.change_steering", "platforms.resume_outgoing",
         "spending.change_spendimport", "delivery.view_endpoint", "delivery.add_endpoint", "delivery.change_endpoint",
         "delivery.view_delivery", "delivery.change_delivery",
     }

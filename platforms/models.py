@@ -140,6 +140,10 @@ class Outgoing(models.Model):
     class Meta:
         verbose_name = "kill switch"
         verbose_name_plural = "kill switch"
+        permissions = [
+            ("stop_outgoing", "Can stop all changes to platforms"),
+            ("resume_outgoing", "Can let changes to platforms leave again"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(only=True), name="outgoing_is_one_row"),
             models.CheckConstraint(

@@ -42,6 +42,8 @@ def add_account(
     if Account.objects.filter(brand=brand, platform=platform, account_id=account_id).exists():
         raise Refused("This brand has this account already.", field="account_id")
     given = {field.name: credentials.get(field.name, "").strip() for field in kind.fields}
+    if missing := [field.label for field in kind.fields if field.required and not given[field.name]]:
+        raise Refused(f"This is missing: {', '.join(missing)}.", field="credentials")
     account = Account.objects.create(
         brand=brand, platform=platform, account_id=account_id, credentials=sealed(given), created_at=now,
         updated_at=now,

@@ -89,6 +89,16 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Ad platforms",
+            "items": [
+                _item("At the platforms", "compare_arrows", "platforms_remotestate"),
+                _item("Platform accounts", "hub", "platforms_account"),
+                _item("Modes", "tune", "platforms_steering"),
+                _item("Kill switch", "front_hand", "platforms_outgoing"),
+                _item("Acts there", "history", "platforms_act"),
+            ],
+        },
+        {
             "title": "Telling others",
             "items": [
                 _item("Webhooks", "webhook", "delivery_endpoint"),
