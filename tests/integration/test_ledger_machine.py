@@ -30,6 +30,7 @@ from scheduling.services import ScheduleRow
 from scheduling.windows import Window
 from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendRevision
 from spending.services import Outcome, SpendRow
+from tests.figures import Figure
 
 ANNA = "Anna"
 EPOCH = date(1970, 1, 1)
@@ -796,9 +797,10 @@ def test_whatever_happens_the_totals_are_the_ledger_and_the_states_are_what_the_
 @pytest.mark.faults
 @pytest.mark.timeout(1_800)
 @pytest.mark.django_db
-def test_hundreds_of_other_sequences_end_in_the_same_agreement() -> None:
+def test_a_hundred_other_sequences_end_in_the_same_agreement(figure: Figure) -> None:
     """Other ones in each run, and the shortest that fails."""
-    play(max_examples=400, stateful_step_count=60)
+    play(max_examples=100, stateful_step_count=60)
+    figure("100 sequences of up to 60 steps, differences 0")
 
 
 def some_row(dice: Random) -> RowPlan:

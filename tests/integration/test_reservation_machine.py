@@ -288,9 +288,9 @@ def test_whatever_happens_nothing_is_granted_beyond_a_budget_and_the_books_agree
 @pytest.mark.faults
 @pytest.mark.timeout(1_800)
 @pytest.mark.django_db
-def test_hundreds_of_other_sequences_grant_nothing_beyond_a_budget() -> None:
+def test_a_hundred_other_sequences_grant_nothing_beyond_a_budget() -> None:
     """Other ones in each run, and the shortest that fails."""
-    play(max_examples=300, stateful_step_count=60)
+    play(max_examples=100, stateful_step_count=60)
 
 
 OWN_MOVES: list[tuple[int, Callable[[ReservationMachine, int, Random], object]]] = [
