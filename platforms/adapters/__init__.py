@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from platforms.adapters import google_ads, meta, tiktok
+from platforms.adapters import google_ads, meta, microsoft, tiktok
 from platforms.protocol import Kind
 
-KINDS: Mapping[str, Kind] = {kind.code: kind for kind in (google_ads.KIND, meta.KIND, tiktok.KIND)}
+KINDS: Mapping[str, Kind] = {kind.code: kind for kind in (google_ads.KIND, meta.KIND, tiktok.KIND, microsoft.KIND)}
 """By `campaigns.models.Platform`."""

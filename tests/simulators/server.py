@@ -55,6 +55,7 @@ class Simulator:
         """The server's own address."""
         self.tokens: dict[str, str] = {}
         """The credential for which each access token was given."""
+        self.given = 0
 
     def answer(self, request: Request) -> Reply:
         raise NotImplementedError
@@ -70,7 +71,8 @@ class Simulator:
         return False
 
     def give_token(self, credential: str) -> str:
-        token = f"secret-access-{len(self.tokens) + 1}-{credential[-20:]}"
+        self.given += 1
+        token = f"secret-access-{self.given}-{credential[-20:]}"
         self.tokens[token] = credential
         return token
 

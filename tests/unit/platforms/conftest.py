@@ -19,6 +19,7 @@ class Desk(NamedTuple):
     server: Server
     account_id: str
     connect: Callable[..., AdPlatform]
+    code: str
 
     @property
     def platform(self) -> AdPlatform:
@@ -59,7 +60,7 @@ def _desk(code: str) -> Iterator[Desk]:
 
     oauth.forget_all()
     with Server(world, *ALL) as server:
-        yield Desk(world, server, account_id, connect)
+        yield Desk(world, server, account_id, connect, code)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from platforms.adapters import KINDS, http
+from platforms.adapters import KINDS, http, microsoft
 from platforms.protocol import (
     Account,
     AdPlatform,
@@ -28,7 +28,7 @@ MONDAY, TUESDAY = date(2026, 5, 4), date(2026, 5, 5)
 READS: dict[str, Callable[[AdPlatform], object]] = {
     "account": lambda platform: platform.account(),
     "campaigns": lambda platform: list(platform.campaigns()),
-    "spend": lambda platform: list(platform.spend(MONDAY, TUESDAY)),
+    "spend": lambda platform: list(platform.spend(MONDAY, MONDAY)),
     "spend by hour": lambda platform: list(platform.spend(MONDAY, MONDAY, by_hour=True)),
 }
 CALLS: dict[str, Callable[[AdPlatform], object]] = {
@@ -42,6 +42,7 @@ call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "RETRY_PAUSE_S", 0.0)
+    monkeypatch.setattr(microsoft, "POLL_PAUSES_S", (0.0,) * 5)
 
 
 def statuses(platform: AdPlatform) -> dict[str, Status]:
@@ -213,7 +214,7 @@ def test_throttling_is_told_with_the_wait_that_was_asked_for(desk: Desk, call: C
         call(desk.platform)
 
     assert raised.value.passing
-    assert raised.value.retry_after_s == (None if "TIKTOK" in type(desk.platform).__name__.upper() else 120)
+    assert raised.value.retry_after_s == {"TIKTOK": None, "MICROSOFT": 60}.get(desk.code, 120)
 
 
 @call
@@ -285,7 +286,7 @@ def test_a_slow_platform_is_given_up_at_the_deadline(desk: Desk) -> None:
 
 
 def test_a_token_that_ended_early_is_renewed_where_it_can_be(desk_of: Callable[[str], Desk]) -> None:
-    for code in ("GOOGLE",):
+    for code in ("GOOGLE", "MICROSOFT"):
         desk = desk_of(code)
         platform = desk.platform
         platform.account()
@@ -297,7 +298,7 @@ def test_a_token_that_ended_early_is_renewed_where_it_can_be(desk_of: Callable[[
 
 
 def test_an_access_token_serves_all_connections_of_its_account(desk_of: Callable[[str], Desk]) -> None:
-    for code in ("GOOGLE",):
+    for code in ("GOOGLE", "MICROSOFT"):
         desk = desk_of(code)
 
         for _ in range(3):
@@ -335,11 +336,10 @@ def test_no_secret_stands_in_an_address_an_error_or_the_log(desk: Desk, caplog: 
 
 def test_an_address_that_is_not_on_this_machine_is_not_called(desk: Desk) -> None:
     there = desk.server.connection(desk.account_id)
-    code = desk.world.accounts[desk.account_id].platform
 
     for address in ("http://198.51.100.7:80", "https://127.0.0.1:1", "http://localhost.example"):
         with pytest.raises(RefusedByPlatform):
-            KINDS[code].connect(there._replace(base_url=address))
+            KINDS[desk.code].connect(there._replace(base_url=address))
 
 
 def test_decimals_of_figures_are_kept(desk_of: Callable[[str], Desk]) -> None:
