@@ -30,6 +30,7 @@ VIEW = frozenset(
         "spending.view_budgetperiod", "spending.view_forcedreset", "spending.view_reservation",
         "platforms.view_account", "platforms.view_steering", "platforms.view_remotestate", "platforms.view_act",
         "platforms.view_outgoing", "spending.view_spendimport", "spending.view_daymetrics", "enforcement.view_run",
+        "alerts.view_alert", "alerts.view_alertrule",
     }
 )  # fmt: skip
 SPEND = frozenset({"spending.add_spend", "spending.add_reservation", "spending.change_reservation"})
@@ -38,7 +39,7 @@ OPERATE = frozenset(
     {
         "platforms.change_remotestate", "platforms.stop_outgoing",
         "spending.add_spendimport", "campaigns.pause_campaign", "brands.emergency_stop", "scheduling.add_schedule",
-        "scheduling.change_schedule", "scheduling.delete_schedule",
+        "scheduling.change_schedule", "scheduling.delete_schedule", "alerts.change_alert",
     }
 )  # fmt: skip
 MANAGE = frozenset(
@@ -48,7 +49,8 @@ MANAGE = frozenset(
         "campaigns.delete_campaign", "campaigns.override_campaign", "spending.change_spend", "spending.delete_spend",
         "platforms.add_account", "platforms.change_account", "platforms.change_steering", "platforms.resume_outgoing",
         "spending.change_spendimport", "delivery.view_endpoint", "delivery.add_endpoint", "delivery.change_endpoint",
-        "delivery.view_delivery", "delivery.change_delivery",
+        "delivery.view_delivery", "delivery.change_delivery", "delivery.view_receiver", "delivery.add_receiver",
+        "delivery.change_receiver", "alerts.add_alertrule", "alerts.change_alertrule",
     }
 )  # fmt: skip
 ADMINISTER = frozenset(

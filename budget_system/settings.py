@@ -121,6 +121,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "budget_system.admin.bell.bell",
             ],
         },
     },
@@ -205,6 +206,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_VISIBILITY_TIMEOUT = 300
 CELERY_BEAT_CRON_STARTING_DEADLINE = 1800
 CELERY_IMPORTS = [
+    "tasks.alert_tasks",
     "tasks.budget_tasks",
     "tasks.delivery_tasks",
     "tasks.import_tasks",
@@ -243,6 +245,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "tasks.platform_tasks.pull_platforms_task",
         "schedule": 30.0,
         "options": {"expires": 25},
+    },
+    "alert": {
+        "task": "tasks.alert_tasks.alert_task",
+        "schedule": 20.0,
+        "options": {"expires": 19},
     },
     "enforce_dayparting": {
         "task": "tasks.budget_tasks.enforce_dayparting_task",
@@ -448,6 +455,13 @@ for _key in ENCRYPTION_KEYS:
         ) from None
 WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", cast=int, default=[443, 8443])
 WEBHOOK_LOOPBACK = DEMO
+# Where people reach this system: links in messages begin with it.
+PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
+if not PUBLIC_URL:
+    _host = next((host for host in ALLOWED_HOSTS if not host.startswith((".", "*"))), "localhost")
+    PUBLIC_URL = f"http://localhost:{env.int('PORT', default=8000)}" if DEMO or DEBUG else f"https://{_host}"
+if not PUBLIC_URL.startswith(("https://", "http://")):
+    raise ImproperlyConfigured(f"PUBLIC_URL is “{PUBLIC_URL}”; write it like https://budget.example.com.")
 # Simulators in place of ad platforms, on this machine and in demo mode only: GOOGLE=http://127.0.0.1:9001,META=…
 PLATFORM_URLS: dict[str, str] = env.dict("PLATFORM_URLS", default={})
 if PLATFORM_URLS and not DEMO:

@@ -9,28 +9,62 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from access.callers import caller_of
 from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import Panel, actor_of, note, noted, query_url
 from budget_system.admin.filters import DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import ReasonForm, UseCaseForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
-from budget_system.admin.ui import AutocompleteSelectFilter, Checkboxes, DropdownFilter, Switch
+from budget_system.admin.ui import (
+    INPUT_CLASSES,
+    AutocompleteSelectFilter,
+    Checkboxes,
+    DropdownFilter,
+    Radios,
+    Select,
+    Switch,
+    Textarea,
+)
 from budget_system.errors import Refused
-from delivery import relay, services, webhooks
-from delivery.models import LABELS, Attempt, Delivery, DeliveryState, Endpoint
+from delivery import outlets, receivers, relay, services, webhooks
+from delivery.models import (
+    LABELS,
+    PEOPLE,
+    SEVERITIES,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    EndpointKind,
+    Receiver,
+)
 from delivery.payload import CHOSEN, EventType
 from delivery.schedule import ATTEMPTS, told
+from delivery.severity import Severity
 
 UTC = ZoneInfo("UTC")
 CHANGE, AGAIN = "delivery.change_endpoint", "delivery.change_delivery"
 LATEST = 10
+HOW_IT_GOES = ("How it goes", {"fields": ("state", "why", "arrived", "created")})
+ADDRESS_HELP = (
+    "E-mail: addresses separated by commas. Slack: the address of an incoming webhook, https://hooks.slack.com/…; it "
+    "is kept encrypted and not shown again."
+)
+QUIET_HELP = "By the brand's clock, such as 22:00 to 07:00; of a receiver of all brands in UTC."
+
+
+class TimeInput(forms.TimeInput):
+    input_type = "time"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"class": " ".join(INPUT_CLASSES)}, format="%H:%M")
 
 
 def _minute(at: datetime | None) -> str:
@@ -40,7 +74,7 @@ def _minute(at: datetime | None) -> str:
 # --- Webhooks --------------------------------------------------------------------------------------------------------
 
 
-class EndpointForm(UseCaseForm):
+class WebhookForm(UseCaseForm):
     events = forms.MultipleChoiceField(
         label="What it is told",
         choices=[(kind.value, LABELS[kind]) for kind in CHOSEN],
@@ -96,38 +130,18 @@ class SwitchOnForm(forms.Form):
     )
 
 
-@admin.register(Endpoint)
-class EndpointAdmin(ActionsAdmin):
-    form = EndpointForm
+class EndpointPages(ActionsAdmin):
+    """What webhooks and receivers have in common: how it goes, a test, switching off and on."""
+
+    kinds: Sequence[str]
     adds_several = False
-    list_display = ("name", "brand_name", "address", "chosen", "state", "arrived", "waits")
     list_select_related = ("brand",)
-    list_filter = (("brand", AutocompleteSelectFilter), StateFilter)
-    search_fields = ("name", "url", "brand__name")
-    search_help_text = "Name, address or brand"
     brand_path = "brand"
-    ordering = ("brand__name", "name", "pk")
-    sortable_by = ("name",)
-    essentials = ("name", "brand_name", "state", "waits")
     list_fullwidth = True
     autocomplete_fields = ("brand",)
-    actions_detail = ("send_test", "switch_on", "new_secret", "switch_off")
-    empty_text = (
-        "A webhook tells a program of yours what happens to a brand, such as a campaign that stops. Add one: its "
-        "secret is shown once, so have its place ready."
-    )
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        inputs = ("Webhook", {"fields": ("brand", "name", "url", "events")})
-        if obj is None:
-            return (inputs,)
-        return (inputs, ("How it goes", {"fields": ("state", "why", "arrived", "secret_words", "created")}))
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        fixed = ("state", "why", "arrived", "secret_words", "created")
-        if obj is None:
-            return fixed
-        return (*fixed, "brand") if self.may_change(request) else (*fixed, "brand", "name", "url", "chosen")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
+        return super().get_queryset(request).filter(kind__in=self.kinds)
 
     # --- The list -----------------------------------------------------------------------------------------------------
 
@@ -143,15 +157,13 @@ class EndpointAdmin(ActionsAdmin):
 
     @admin.display(description="brand")
     def brand_name(self, row: Endpoint) -> SafeString:
+        if row.brand is None:
+            return show.nothing("all brands, and the system")
         return show.link_to(row.brand, "brands_brand", row.brand_id)
 
     @admin.display(description="address")
     def address(self, row: Endpoint) -> SafeString:
         return show.cut(row.url, 48)
-
-    @admin.display(description="what it is told")
-    def chosen(self, row: Endpoint) -> SafeString:
-        return show.lines(row.events)
 
     @admin.display(description="state")
     def state(self, row: Endpoint) -> SafeString:
@@ -190,12 +202,6 @@ class EndpointAdmin(ActionsAdmin):
         ]
         return show.lines(links) if links else show.nothing("none wait")
 
-    @admin.display(description="secret")
-    def secret_words(self, row: Endpoint) -> str:
-        if row.former_until is not None and row.former_until > noted(row, "now"):
-            return f"Two sign until {_minute(row.former_until)}"
-        return "Shown when it was made; kept encrypted"
-
     @admin.display(description="added")
     def created(self, row: Endpoint) -> str:
         return _minute(row.created_at)
@@ -216,6 +222,89 @@ class EndpointAdmin(ActionsAdmin):
         table = show.cards(["happened", "message", "state", "attempts"], rows, "Nothing yet. Send a test message.")
         all_of_them = show.link(query_url("delivery_delivery", endpoint__id__exact=obj.pk), "All messages")
         return [Panel("Latest messages", show.stacked(table, all_of_them) if latest else table)]
+
+    # --- Actions ------------------------------------------------------------------------------------------------------
+
+    @object_action("Send a test…", path="test", needs=CHANGE, icon="send")
+    def send_test(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
+        def run(_: Any) -> None:
+            message = services.ping(obj.pk, actor=actor_of(request), now=clock.now())
+            answer = relay.send_now(message.pk, clock=clock.now, send=outlets.send)
+            took = f"after {answer.seconds:.2f} s"
+            if answer.arrived:
+                self.say(request, f"It arrived: {told(answer)} {took}.")
+            else:
+                self.say(request, f"It did not arrive: {told(answer)} {took}. It is tried again.", messages.ERROR)
+
+        return ask(
+            self, request, obj, title="Send a test", button="Send it now", form_class=forms.Form, run=run,
+            intro=[f"A test message is sent to {obj.url} now, and you see what is answered."],
+        )  # fmt: skip
+
+    @object_action("Switch off…", path="off", needs=CHANGE, icon="power_off", danger=True)
+    def switch_off(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
+        def run(form: Any) -> None:
+            reason = form.cleaned_data["reason"]
+            services.switch_off(obj.pk, reason=reason, actor=actor_of(request), now=clock.now())
+            self.say(request, f"“{obj.name}” is switched off: nothing is sent there.")
+
+        return ask(
+            self, request, obj, title="Switch off", button="Switch it off", danger=True, form_class=ReasonForm, run=run,
+            intro=["Nothing is sent there until it is switched on again. What happens meanwhile can be told then."],
+        )  # fmt: skip
+
+    @object_action("Switch on…", path="on", needs=CHANGE, icon="power")
+    def switch_on(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
+        def run(form: Any) -> None:
+            _, made = services.switch_on(
+                obj.pk, catch_up=form.cleaned_data["catch_up"], actor=actor_of(request), now=clock.now()
+            )
+            self.say(request, f"“{obj.name}” is switched on; messages of what happened meanwhile: {made}.")
+
+        return ask(
+            self, request, obj, title="Switch on", button="Switch it on", form_class=SwitchOnForm, run=run,
+            initial={"catch_up": True}, intro=[f"It is off because: {obj.off_reason}"],
+        )  # fmt: skip
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(EndpointPages):
+    form = WebhookForm
+    list_display = ("name", "brand_name", "address", "chosen", "state", "arrived", "waits")
+    list_filter = (("brand", AutocompleteSelectFilter), StateFilter)
+    search_fields = ("name", "url", "brand__name")
+    search_help_text = "Name, address or brand"
+    kinds = (EndpointKind.WEBHOOK,)
+    ordering = ("brand__name", "name", "pk")
+    sortable_by = ("name",)
+    essentials = ("name", "brand_name", "state", "waits")
+    actions_detail = ("send_test", "switch_on", "new_secret", "switch_off")
+    empty_text = (
+        "A webhook tells a program of yours what happens to a brand, such as a campaign that stops. Add one: its "
+        "secret is shown once, so have its place ready."
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        inputs = ("Webhook", {"fields": ("brand", "name", "url", "events")})
+        if obj is None:
+            return (inputs,)
+        return (inputs, ("How it goes", {"fields": ("state", "why", "arrived", "secret_words", "created")}))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fixed = ("state", "why", "arrived", "secret_words", "created")
+        if obj is None:
+            return fixed
+        return (*fixed, "brand") if self.may_change(request) else (*fixed, "brand", "name", "url", "chosen")
+
+    @admin.display(description="what it is told")
+    def chosen(self, row: Endpoint) -> SafeString:
+        return show.lines(row.events)
+
+    @admin.display(description="secret")
+    def secret_words(self, row: Endpoint) -> str:
+        if row.former_until is not None and row.former_until > noted(row, "now"):
+            return f"Two sign until {_minute(row.former_until)}"
+        return "Shown when it was made; kept encrypted"
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Endpoint:
         endpoint, secret = services.add_endpoint(
@@ -254,26 +343,8 @@ class EndpointAdmin(ActionsAdmin):
         )  # fmt: skip
         self.say(request, f"“{obj.name}” is changed. What waits goes where it says now.")
 
-    # --- Actions ------------------------------------------------------------------------------------------------------
-
     def offered(self, obj: Endpoint) -> Iterable[str]:
         return ("send_test", "new_secret", "switch_off") if obj.off_at is None else ("switch_on", "new_secret")
-
-    @object_action("Send a test…", path="test", needs=CHANGE, icon="send")
-    def send_test(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
-        def run(_: Any) -> None:
-            message = services.ping(obj.pk, actor=actor_of(request), now=clock.now())
-            answer = relay.send_now(message.pk, clock=clock.now, send=webhooks.send)
-            took = f"after {answer.seconds:.2f} s"
-            if answer.arrived:
-                self.say(request, f"It arrived: {told(answer)} {took}.")
-            else:
-                self.say(request, f"It did not arrive: {told(answer)} {took}. It is tried again.", messages.ERROR)
-
-        return ask(
-            self, request, obj, title="Send a test", button="Send it now", form_class=forms.Form, run=run,
-            intro=[f"A message of the type {EventType.PING} is sent to {obj.url} now, and you see what is answered."],
-        )  # fmt: skip
 
     @object_action("New secret…", path="new-secret", needs=CHANGE, icon="key")
     def new_secret(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
@@ -288,30 +359,127 @@ class EndpointAdmin(ActionsAdmin):
             intro=["The new one is shown once, on the next page. Put it where the receiver finds it."],
         )  # fmt: skip
 
-    @object_action("Switch off…", path="off", needs=CHANGE, icon="power_off", danger=True)
-    def switch_off(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
-        def run(form: Any) -> None:
-            reason = form.cleaned_data["reason"]
-            services.switch_off(obj.pk, reason=reason, actor=actor_of(request), now=clock.now())
-            self.say(request, f"“{obj.name}” is switched off: nothing is sent there.")
 
-        return ask(
-            self, request, obj, title="Switch off", button="Switch it off", danger=True, form_class=ReasonForm, run=run,
-            intro=["Nothing is sent there until it is switched on again. What happens meanwhile can be told then."],
+# --- Receivers: e-mail and Slack -------------------------------------------------------------------------------------
+
+
+class ReceiverForm(UseCaseForm):
+    """E-mail or Slack: where to, from which severity on, and when not."""
+
+    kind = forms.ChoiceField(
+        choices=[(kind.value, kind.label) for kind in PEOPLE], widget=Radios, label="How", initial=PEOPLE[0].value,
+        help_text="Slack, or what takes the same messages. For a program of yours add a webhook instead.",
+    )  # fmt: skip
+    address = forms.CharField(widget=Textarea(attrs={"rows": 2}), max_length=1_000, label="To", help_text=ADDRESS_HELP)
+    minimum_severity = forms.TypedChoiceField(
+        coerce=int, choices=SEVERITIES, widget=Select, initial=Severity.WARNING.value, label="Told from",
+        help_text="What is less grave is in the admin and in the digest of another receiver only.",
+    )  # fmt: skip
+    quiet_from = forms.TimeField(required=False, widget=TimeInput, label="Quiet from", help_text=QUIET_HELP)
+    quiet_until = forms.TimeField(
+        required=False, widget=TimeInput, label="Quiet until", help_text="What still stands then is told then."
+    )
+    quiet_for_critical = forms.BooleanField(
+        required=False, widget=Switch, label="Critical ones wait too",
+        help_text="Off: what is critical comes through in quiet hours.",
+    )  # fmt: skip
+    digest_hour = forms.TypedChoiceField(
+        required=False, coerce=int, empty_value=None, widget=Select, label="Daily digest",
+        choices=[("", "None"), *((hour, f"At {hour:02}:00") for hour in range(24))],
+        help_text="What is open and what happened since the day before, once a day of the brand.",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        endpoint = self.instance
+        if endpoint._state.adding or "address" not in self.fields:
+            return
+        if endpoint.kind == EndpointKind.EMAIL:
+            self.initial["address"] = endpoint.url
+        else:
+            self.fields["address"].required = False
+            self.fields["address"].help_text = "It is a secret and shown nowhere. Empty: it stays as it is."
+
+
+@admin.register(Receiver)
+class ReceiverAdmin(EndpointPages):
+    form = ReceiverForm
+    kinds = PEOPLE
+    list_display = ("name", "how", "brand_name", "address", "hours", "state", "arrived", "waits")
+    list_filter = (("brand", AutocompleteSelectFilter), StateFilter)
+    essentials = ("name", "how", "state")
+    ordering = (F("brand__name").asc(nulls_first=True), "name", "pk")
+    search_fields = ("name", "brand__name")
+    search_help_text = "Name or brand"
+    actions_detail = ("send_test", "switch_on", "switch_off")
+    opens_after_add = True
+    empty_text = "Tell people by e-mail or in Slack what needs them: add a receiver, and send a test from its page."
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is not None and not self.may_change(request):
+            return (("Receiver", {"fields": ("how", "brand_name", "name", "address", "hours")}), HOW_IT_GOES)
+        inputs = ("Receiver", {"fields": ("kind" if obj is None else "how", "brand", "name", "address")})
+        when = (
+            "When",
+            {"fields": ("minimum_severity", "digest_hour", "quiet_from", "quiet_until", "quiet_for_critical")},
+        )
+        return (inputs, when) if obj is None else (inputs, when, HOW_IT_GOES)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fixed = ("state", "why", "arrived", "created")
+        if obj is None:
+            return fixed
+        if self.may_change(request):
+            return (*fixed, "how", "brand")
+        return (*fixed, "how", "brand_name", "name", "address", "hours")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.name == "brand":
+            everything = caller_of(request).sees_all_brands()
+            field.required = not everything
+            field.help_text = "Empty: all brands, and the system itself." if everything else "It is told of this brand."
+        return field
+
+    @admin.display(description="how")
+    def how(self, row: Endpoint) -> str:
+        return str(row.get_kind_display())
+
+    @admin.display(description="told")
+    def hours(self, row: Endpoint) -> SafeString:
+        told = [f"from {Severity(row.minimum_severity).label.lower()} on"]
+        if row.quiet_from and row.quiet_until:
+            told.append(f"quiet {row.quiet_from:%H:%M} to {row.quiet_until:%H:%M}")
+        if row.digest_hour is not None:
+            told.append(f"digest at {row.digest_hour:02}:00")
+        return show.lines(told)
+
+    def create(self, request: HttpRequest, form: Any, now: datetime) -> Endpoint:
+        brand = form.cleaned_data["brand"]
+        if brand is None and not caller_of(request).sees_all_brands():
+            raise Refused("Choose the brand.", field="brand")
+        return receivers.add_receiver(
+            brand.pk if brand else None, form.cleaned_data["kind"], form.given(receivers.INPUTS),
+            policy=webhooks.policy(), actor=actor_of(request), now=now,
         )  # fmt: skip
 
-    @object_action("Switch on…", path="on", needs=CHANGE, icon="power")
-    def switch_on(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
-        def run(form: Any) -> None:
-            _, made = services.switch_on(
-                obj.pk, catch_up=form.cleaned_data["catch_up"], actor=actor_of(request), now=clock.now()
-            )
-            self.say(request, f"“{obj.name}” is switched on; messages of what happened meanwhile: {made}.")
+    def response_add(self, request: HttpRequest, obj: Endpoint, post_url_continue: str | None = None) -> HttpResponse:
+        self.say(request, f"“{obj.name}” is added. Send a test: it says what was answered.")
+        return HttpResponseRedirect(self.url_of(obj))
 
-        return ask(
-            self, request, obj, title="Switch on", button="Switch it on", form_class=SwitchOnForm, run=run,
-            initial={"catch_up": True}, intro=[f"It is off because: {obj.off_reason}"],
+    def change(self, request: HttpRequest, obj: Endpoint, form: Any, now: datetime) -> None:
+        changes = form.changes(receivers.INPUTS)
+        if not changes:
+            self.say(request, f"Nothing was changed in “{obj.name}”.", messages.INFO)
+            return
+        receivers.change_receiver(
+            obj.pk, changes, policy=webhooks.policy(), actor=actor_of(request), now=now,
+            expected_version=form.cleaned_data["expected_version"],
         )  # fmt: skip
+        self.say(request, f"“{obj.name}” is changed.")
+
+    def offered(self, obj: Endpoint) -> Iterable[str]:
+        return ("send_test", "switch_off") if obj.off_at is None else ("switch_on",)
 
 
 # --- Messages --------------------------------------------------------------------------------------------------------
@@ -402,10 +570,15 @@ class DeliveryAdmin(ActionsAdmin):
 
     @admin.display(description="webhook")
     def endpoint_name(self, one: Delivery) -> SafeString:
-        return show.link_to(one.endpoint, "delivery_endpoint", one.endpoint_id)
+        webhook = one.endpoint.kind == EndpointKind.WEBHOOK
+        return show.link_to(
+            one.endpoint, "delivery_endpoint" if webhook else "delivery_receiver", one.endpoint_id
+        )  # fmt: skip
 
     @admin.display(description="brand")
     def brand_name(self, one: Delivery) -> SafeString:
+        if one.endpoint.brand_id is None:
+            return show.nothing("all brands")
         return show.link_to(one.endpoint.brand, "brands_brand", one.endpoint.brand_id)
 
     @admin.display(description="what")

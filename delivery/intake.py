@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Q
 
 from budget_system.db import fetch, is_postgres, use_case
-from delivery.models import Delivery, DeliveryState, Endpoint, Relay
+from delivery.models import Delivery, DeliveryState, Endpoint, EndpointKind, Relay
 from delivery.payload import Event, body
 from delivery.sources import SOURCES
 
@@ -37,7 +37,7 @@ def take_up(now: datetime) -> int:
     relay = Relay.objects.select_for_update(no_key=True).get(pk=1)
     looked_until = relay.looked_until or now
     until = min(now, _oldest_transaction() or now)
-    endpoints = list(Endpoint.objects.filter(off_at=None))
+    endpoints = list(Endpoint.objects.filter(kind=EndpointKind.WEBHOOK, off_at=None))
     events, rest = _new_events(looked_until - LOOK_BACK, endpoints)
     made = _deliver_to(events, endpoints, now)
     if not rest:
@@ -47,6 +47,8 @@ def take_up(now: datetime) -> int:
 
 def take_up_missed(endpoint: Endpoint, since: datetime, now: datetime) -> int:
     """Make deliveries of what happened since then, where this endpoint has none. Inside the caller's transaction."""
+    if endpoint.brand_id is None:
+        return 0
     kinds = (source for source in SOURCES if source.type in endpoint.events)
     events = merge(*(kind.new(since, [endpoint.brand_id], endpoint.pk) for kind in kinds), key=lambda event: event.at)
     made = 0
@@ -62,7 +64,7 @@ def _new_events(since: datetime, endpoints: Iterable[Endpoint]) -> tuple[list[Ev
     for source in SOURCES:
         starts: dict[UUID, datetime] = {}
         for one in endpoints:
-            if source.type in one.events:
+            if source.type in one.events and one.brand_id is not None:
                 starts[one.brand_id] = min(one.starts_at, starts.get(one.brand_id, one.starts_at))
         if not starts:
             continue
@@ -76,7 +78,8 @@ def _new_events(since: datetime, endpoints: Iterable[Endpoint]) -> tuple[list[Ev
 def _deliver_to(events: Iterable[Event], endpoints: Iterable[Endpoint], now: datetime) -> int:
     of_brand: dict[UUID, list[Endpoint]] = defaultdict(list)
     for endpoint in endpoints:
-        of_brand[endpoint.brand_id].append(endpoint)
+        if endpoint.brand_id is not None:
+            of_brand[endpoint.brand_id].append(endpoint)
     made = [
         Delivery(
             endpoint=endpoint, type=event.type, source_id=event.source_id, order_key=event.order_key,

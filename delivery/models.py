@@ -9,6 +9,7 @@ from brands.models import Brand
 from budget_system.ids import new_id
 from budget_system.sealed import SealedField
 from delivery.payload import EventType, message_id
+from delivery.severity import Severity
 
 LABELS = {
     EventType.STATE_CHANGED: "A campaign starts, stops, or has other holds",
@@ -17,28 +18,60 @@ LABELS = {
     EventType.BREAKER_CHANGED: "A circuit breaker opens, probes or closes",
     EventType.IMPORT_FINISHED: "An import is done, or could not be read",
     EventType.IMPORT_UNDONE: "An import was undone",
+    EventType.ISSUE_RAISED: "People are alerted",
+    EventType.ISSUE_RESOLVED: "What people were alerted of is over, or resolved",
     EventType.PING: "A test message",
+    EventType.MESSAGE: "Alerts, for people",
+    EventType.DIGEST: "The day's digest, for people",
 }
+SEVERITIES = [(severity.value, severity.label) for severity in Severity]
+
+
+class EndpointKind(models.TextChoices):
+    WEBHOOK = "WEBHOOK", "Webhook"
+    EMAIL = "EMAIL", "E-mail"
+    SLACK = "SLACK", "Slack"
+
+
+PEOPLE = (EndpointKind.EMAIL, EndpointKind.SLACK)
 
 
 class Endpoint(models.Model):
-    """An address that is told what happens to a brand, signed with a secret that is encrypted here.
+    """An address that is told what happens to a brand.
 
-    A former secret signs too until `former_until`. `failures` are those in a row; `leave_until` is the endpoint's
-    circuit breaker.
+    A webhook is signed with a secret that is encrypted here; a former one signs too until `former_until`. The address
+    of a Slack channel is itself a secret: it is what is encrypted, and `url` shows its host. Receivers of people's
+    kinds may belong to no brand: they are told of all brands and of the system. `failures` are those in a row;
+    `leave_until` is the endpoint's circuit breaker; `gave_up`: it was switched off because nothing arrived.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    brand = models.ForeignKey(Brand, models.PROTECT, related_name="endpoints")
+    kind = models.CharField(max_length=10, choices=EndpointKind.choices, default=EndpointKind.WEBHOOK)
+    brand = models.ForeignKey(Brand, models.PROTECT, null=True, related_name="endpoints")
     name = models.CharField(max_length=100, help_text="What listens there, such as “Bidder” or “Client's dashboard”.")
     url = models.CharField("address", max_length=1_000)
     events = models.JSONField(default=list, help_text="The types of events that it is told.")
-    secret = SealedField(editable=False)
+    secret = SealedField(blank=True, default="", editable=False)
     former_secret = SealedField(blank=True, default="", editable=False)
     former_until = models.DateTimeField(null=True, editable=False)
     starts_at = models.DateTimeField(editable=False, help_text="What happened before is not told.")
     off_at = models.DateTimeField("switched off", null=True, editable=False)
     off_reason = models.TextField(blank=True, default="", editable=False)
+    gave_up = models.BooleanField(default=False, editable=False)
+    minimum_severity = models.PositiveSmallIntegerField(
+        "from", choices=SEVERITIES, default=Severity.WARNING.value, help_text="What is less grave is not told here."
+    )
+    quiet_from = models.TimeField(null=True, blank=True, help_text="By the brand's wall clock.")
+    quiet_until = models.TimeField(
+        null=True, blank=True, help_text="What still stands is told then. May lie on the next day."
+    )
+    quiet_for_critical = models.BooleanField(
+        "critical ones wait too", default=False, help_text="Off: what is critical comes through in quiet hours."
+    )
+    digest_hour = models.PositiveSmallIntegerField(
+        "daily digest at", null=True, blank=True, help_text="The hour by the brand's clock, 0 to 23. Empty: none."
+    )
+    digest_on = models.DateField(null=True, editable=False, help_text="The local day of the last digest.")
     failures = models.PositiveIntegerField(default=0, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
     leave_until = models.DateTimeField(null=True, editable=False)
@@ -60,6 +93,19 @@ class Endpoint(models.Model):
                 | (~Q(former_secret="") & Q(former_until__isnull=False)),
                 name="endpoint_former_secret_has_an_end",
             ),
+            models.CheckConstraint(
+                condition=Q(kind="WEBHOOK", brand__isnull=False) & ~Q(secret="")
+                | Q(kind="SLACK", events=[]) & ~Q(secret="")
+                | Q(kind="EMAIL", events=[], secret=""),
+                name="endpoint_has_what_its_kind_needs",
+            ),
+            models.CheckConstraint(
+                condition=Q(quiet_from=None, quiet_until=None) | Q(quiet_from__isnull=False, quiet_until__isnull=False),
+                name="endpoint_quiet_hours_have_two_ends",
+            ),
+            models.CheckConstraint(
+                condition=Q(digest_hour=None) | Q(digest_hour__lte=23), name="endpoint_digest_hour_exists"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -69,6 +115,11 @@ class Endpoint(models.Model):
         """The sealed secrets that sign at this moment."""
         overlap = self.former_until is not None and now < self.former_until
         return [self.secret, self.former_secret] if overlap else [self.secret]
+
+
+def noun(endpoint: Endpoint) -> str:
+    """What the records call it."""
+    return "webhook" if endpoint.kind == EndpointKind.WEBHOOK else "receiver"
 
 
 class DeliveryState(models.TextChoices):
@@ -123,6 +174,15 @@ class Delivery(models.Model):
     @property
     def message_id(self) -> str:
         return message_id(self.type, self.source_id)
+
+
+class Receiver(Endpoint):
+    """An endpoint of people, e-mail or Slack, as the admin lists it."""
+
+    class Meta:
+        proxy = True
+        ordering = ["brand", "name"]
+        verbose_name = "receiver"
 
 
 class Attempt(models.Model):

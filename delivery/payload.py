@@ -21,11 +21,17 @@ class EventType(StrEnum):
     BREAKER_CHANGED = "pacing.breaker_changed"
     IMPORT_FINISHED = "import.finished"
     IMPORT_UNDONE = "import.undone"
+    ISSUE_RAISED = "alert.raised"
+    ISSUE_RESOLVED = "alert.resolved"
     PING = "webhook.ping"
+    MESSAGE = "people.message"
+    DIGEST = "people.digest"
 
 
-CHOSEN = tuple(kind for kind in EventType if kind is not EventType.PING)
-"""What an endpoint can choose. A ping goes to whom it is sent."""
+TO_ONE = (EventType.PING, EventType.MESSAGE, EventType.DIGEST)
+"""What is made for one receiver: tests, and what people are told."""
+CHOSEN = tuple(kind for kind in EventType if kind not in TO_ONE)
+"""What a webhook can choose."""
 
 
 class Event(NamedTuple):

@@ -20,10 +20,10 @@ from budget_system.errors import Refused
 from budget_system.ids import new_id
 from delivery import schedule
 from delivery.intake import begin_to_look, take_up
-from delivery.models import Attempt, Delivery, DeliveryState, Endpoint, Relay
+from delivery.models import Attempt, Delivery, DeliveryState, Endpoint, Relay, noun
+from delivery.outlets import Outgoing, outgoing
 from delivery.schedule import Answer
-from delivery.transport import DEADLINE_S, Call
-from delivery.webhooks import call_of
+from delivery.transport import DEADLINE_S
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ LOOK_EVERY = timedelta(seconds=1)
 GLANCE_S = 0.5
 ACTOR = "worker"
 
-Send = Callable[[Call], Answer]
+Send = Callable[[Outgoing], Answer]
 Clock = Callable[[], datetime]
 
 
@@ -87,7 +87,7 @@ def _begin(
     counts: Counter[str],
 ) -> None:
     try:
-        call = call_of(delivery, now)
+        call = outgoing(delivery, now)
     except Refused as error:
         counts[_settle(delivery, Answer(None, error.message), now)] += 1
     else:
@@ -167,7 +167,7 @@ def send_now(delivery_id: int, *, clock: Clock, send: Send) -> Answer:
     delivery = Delivery.objects.select_related("endpoint").get(pk=delivery_id)
     now = clock()
     try:
-        answer = send(call_of(delivery, now))
+        answer = send(outgoing(delivery, now))
     except Refused as error:
         answer = Answer(None, error.message)
     _settle(delivery, answer, clock())
@@ -227,9 +227,9 @@ def _works_again(endpoint: Endpoint, now: datetime) -> None:
 
 
 def _switch_off(endpoint: Endpoint, why: str, now: datetime) -> None:
-    endpoint.off_at, endpoint.off_reason = now, why
+    endpoint.off_at, endpoint.off_reason, endpoint.gave_up = now, why, True
     endpoint.version += 1
     endpoint.updated_at = now
-    endpoint.save(update_fields=["off_at", "off_reason", "version", "updated_at"])
-    audit(endpoint, "switch off webhook", brand_id=endpoint.brand_id, actor=ACTOR, now=now, reason=why)
-    logger.error("Webhook “%s” is switched off. %s", endpoint.name, why)
+    endpoint.save(update_fields=["off_at", "off_reason", "gave_up", "version", "updated_at"])
+    audit(endpoint, f"switch off {noun(endpoint)}", brand_id=endpoint.brand_id, actor=ACTOR, now=now, reason=why)
+    logger.error("%s “%s” is switched off. %s", endpoint.get_kind_display(), endpoint.name, why)

@@ -31,6 +31,8 @@ class Answer(NamedTuple):
     retry_after: str = ""
     text: str = ""
     seconds: float = 0.0
+    refused: bool = False
+    """The message itself was refused: sending it again would come to the same."""
 
     @property
     def arrived(self) -> bool:
@@ -55,7 +57,7 @@ def after_failure(
         return Next(None, now, "It answered 410 Gone: nobody listens there any more.")
     asked = retry_after(answer.retry_after, now) if answer.status in ASKING_FOR_TIME else None
     leave_until = now + BREAKER[min(failures, len(BREAKER)) - 1]
-    try_at = None if attempts >= ATTEMPTS else now + WAITS[attempts - 1]
+    try_at = None if attempts >= ATTEMPTS or answer.refused else now + WAITS[attempts - 1]
     if asked is not None:
         leave_until = max(leave_until, now + asked)
         try_at = try_at and max(try_at, now + asked)

@@ -14,7 +14,8 @@ from budget_system.sealed import seal
 from budget_system.text import InvalidText, required_note
 from delivery.addresses import Policy, Resolve, checked, parse, resolve
 from delivery.intake import begin_to_look, take_up_missed
-from delivery.models import Delivery, DeliveryState, Endpoint
+from delivery.messages import message_body, test_message
+from delivery.models import Delivery, DeliveryState, Endpoint, EndpointKind, noun
 from delivery.payload import CHOSEN, Event, EventType, body, moment
 from delivery.relay import LEASE
 from delivery.secrets import new_secret
@@ -66,14 +67,14 @@ def change_endpoint(
 def _change(
     endpoint_id: UUID, wanted: dict[str, Any], expected_version: int | None, actor: str, now: datetime
 ) -> Endpoint:
-    endpoint = _lock(endpoint_id)
+    endpoint = lock(endpoint_id)
     check_version(endpoint, expected_version)
     cleaned = {name: value for name, value in wanted.items() if getattr(endpoint, name) != value}
     if cleaned:
         before = {name: getattr(endpoint, name) for name in cleaned}
         if "url" in cleaned:
-            _leave_alone_no_longer(endpoint, now)
-        _write(endpoint, now, **cleaned)
+            leave_alone_no_longer(endpoint, now)
+        write(endpoint, now, **cleaned)
         audit(
             endpoint, "change webhook", brand_id=endpoint.brand_id, actor=actor, now=now, before=before, after=cleaned
         )
@@ -83,10 +84,10 @@ def _change(
 @use_case
 def new_endpoint_secret(endpoint_id: UUID, *, at_once: bool, actor: str, now: datetime) -> tuple[Endpoint, str]:
     """Another secret, shown now and never again. The former one signs too for a day, unless it is to end `at_once`."""
-    endpoint = _lock(endpoint_id)
+    endpoint = lock(endpoint_id)
     secret = new_secret()
     former = ("", None) if at_once else (endpoint.secret, now + OVERLAP)
-    _write(endpoint, now, secret=seal(secret), former_secret=former[0], former_until=former[1])
+    write(endpoint, now, secret=seal(secret), former_secret=former[0], former_until=former[1])
     after = {"former secret ends": moment(former[1] or now)}
     audit(endpoint, "change webhook's secret", brand_id=endpoint.brand_id, actor=actor, now=now, after=after)
     return endpoint, secret
@@ -95,26 +96,26 @@ def new_endpoint_secret(endpoint_id: UUID, *, at_once: bool, actor: str, now: da
 @use_case
 def switch_off(endpoint_id: UUID, *, reason: str, actor: str, now: datetime) -> Endpoint:
     """Nothing is sent there any more, and what happens from now on is not kept for it."""
-    endpoint = _lock(endpoint_id)
+    endpoint = lock(endpoint_id)
     if endpoint.off_at is None:
         reason = _reason(reason)
-        _write(endpoint, now, off_at=now, off_reason=reason)
-        audit(endpoint, "switch off webhook", brand_id=endpoint.brand_id, actor=actor, now=now, reason=reason)
+        write(endpoint, now, off_at=now, off_reason=reason)
+        audit(endpoint, f"switch off {noun(endpoint)}", brand_id=endpoint.brand_id, actor=actor, now=now, reason=reason)
     return endpoint
 
 
 @use_case
 def switch_on(endpoint_id: UUID, *, catch_up: bool, actor: str, now: datetime) -> tuple[Endpoint, int]:
     """Sent again, and how many messages it is told of what happened meanwhile: none unless it is to `catch_up`."""
-    endpoint = _lock(endpoint_id)
+    endpoint = lock(endpoint_id)
     if endpoint.off_at is None:
         return endpoint, 0
     off_at = endpoint.off_at
-    _leave_alone_no_longer(endpoint, now)
-    _write(endpoint, now, off_at=None, off_reason="", starts_at=off_at if catch_up else now)
+    leave_alone_no_longer(endpoint, now)
+    write(endpoint, now, off_at=None, off_reason="", gave_up=False, starts_at=off_at if catch_up else now)
     made = take_up_missed(endpoint, off_at, now) if catch_up else 0
     after = {"messages of what happened meanwhile": made}
-    audit(endpoint, "switch on webhook", brand_id=endpoint.brand_id, actor=actor, now=now, after=after)
+    audit(endpoint, f"switch on {noun(endpoint)}", brand_id=endpoint.brand_id, actor=actor, now=now, after=after)
     return endpoint, made
 
 
@@ -142,16 +143,21 @@ def resend(delivery_ids: Iterable[int], *, actor: str, now: datetime) -> int:
 @use_case
 def ping(endpoint_id: UUID, *, actor: str, now: datetime) -> Delivery:
     """A test message, claimed for its one who asks: hand it to `relay.send_now`."""
-    endpoint = _lock(endpoint_id)
+    endpoint = lock(endpoint_id)
     source_id = new_id()
-    data = {"brand": {"id": str(endpoint.brand_id), "name": endpoint.brand.name}, "webhook": endpoint.name}
-    event = Event(EventType.PING, source_id, endpoint.brand_id, source_id, now, data)
     delivery = Delivery.objects.create(
-        endpoint=endpoint, type=event.type, source_id=source_id, order_key=source_id, happened_at=now,
-        body=body(event), attempts=1, next_at=now + LEASE, created_at=now,
+        endpoint=endpoint, type=EventType.PING, source_id=source_id, order_key=source_id, happened_at=now,
+        body=_test_body(endpoint, source_id, now), attempts=1, next_at=now + LEASE, created_at=now,
     )  # fmt: skip
-    audit(endpoint, "test webhook", brand_id=endpoint.brand_id, actor=actor, now=now)
+    audit(endpoint, f"test {noun(endpoint)}", brand_id=endpoint.brand_id, actor=actor, now=now)
     return delivery
+
+
+def _test_body(endpoint: Endpoint, source_id: UUID, now: datetime) -> str:
+    if endpoint.kind == EndpointKind.WEBHOOK and endpoint.brand is not None:
+        data = {"brand": {"id": str(endpoint.brand_id), "name": endpoint.brand.name}, "webhook": endpoint.name}
+        return body(Event(EventType.PING, source_id, endpoint.brand.pk, source_id, now, data))
+    return message_body(endpoint.kind, test_message(endpoint.name, str(endpoint.brand or "all brands")))
 
 
 def _clean(inputs: Mapping[str, object], policy: Policy, find: Resolve) -> dict[str, Any]:
@@ -181,7 +187,7 @@ def _clean_events(value: object) -> list[str]:
     return [kind.value for kind in CHOSEN if kind in chosen]
 
 
-def _lock(endpoint_id: UUID) -> Endpoint:
+def lock(endpoint_id: UUID) -> Endpoint:
     locked = Endpoint.objects.select_for_update(of=("self",), no_key=True).select_related("brand")
     endpoint = locked.filter(pk=endpoint_id).first()
     if endpoint is None:
@@ -189,14 +195,14 @@ def _lock(endpoint_id: UUID) -> Endpoint:
     return endpoint
 
 
-def _leave_alone_no_longer(endpoint: Endpoint, now: datetime) -> None:
+def leave_alone_no_longer(endpoint: Endpoint, now: datetime) -> None:
     """What failed before says nothing any more, and what waits for a later attempt is due."""
     _set(endpoint, failures=0, failing_since=None, leave_until=None)
     waiting = Delivery.objects.filter(endpoint=endpoint, state=DeliveryState.PENDING, next_at__gt=now + LEASE)
     waiting.update(next_at=now)
 
 
-def _write(endpoint: Endpoint, now: datetime, **values: Any) -> None:
+def write(endpoint: Endpoint, now: datetime, **values: Any) -> None:
     _set(endpoint, **values, version=endpoint.version + 1, updated_at=now)
 
 

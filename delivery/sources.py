@@ -139,14 +139,20 @@ def _import(row: SpendImport, kind: EventType, at: datetime) -> Event:
 
 _COUNTS = ("rows", "accepted", "unchanged", "corrected", "duplicate", "rejected")
 
-SOURCES = (
+SOURCES = [
     Source(EventType.STATE_CHANGED, _state_changes, _state_change),
     Source(EventType.ALERT_RAISED, _alerts, _raised),
     Source(EventType.ALERT_CLEARED, _cleared_alerts, _cleared),
     Source(EventType.BREAKER_CHANGED, _breaker_changes, _breaker_change),
     Source(EventType.IMPORT_FINISHED, _imports, _finished),
     Source(EventType.IMPORT_UNDONE, _undone_imports, _undone),
-)
+]
+
+
+def register(source: Source) -> None:
+    """Let a room above tell of its records too. Once a process, when its app is ready."""
+    if all(known.type is not source.type for known in SOURCES):
+        SOURCES.append(source)
 
 
 def _campaign(campaign: Campaign) -> dict[str, object]:

@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 
 from budget_system import clock
-from delivery import relay, webhooks
+from delivery import outlets, relay
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 def deliver_task() -> dict[str, int]:
     """Every three seconds: take up what happened, and send what is due."""
     try:
-        return relay.run(clock=clock.now, send=webhooks.send)
+        return relay.run(clock=clock.now, send=outlets.send)
     except relay.AlreadyAtWork as other:
         logger.debug("%s", other)
         return {"skipped": 1}

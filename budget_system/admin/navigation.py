@@ -50,13 +50,14 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
                 {"title": "Overview", "icon": "home", "link": reverse_lazy("admin:index")},
                 _item("Brands", "storefront", "brands_brand"),
                 _item("Campaigns", "campaign", "campaigns_campaign"),
+                _item("Alerts", "notifications", "alerts_alert"),
             ],
         },
         {
             "title": "Pacing",
             "items": [
                 _pacing("Paced campaigns", "speed", "pacedcampaign"),
-                _pacing("Pace alerts", "notifications", "pacealert"),
+                _pacing("Pace alerts", "notification_important", "pacealert"),
                 _pacing("Breakers", "power_off", "channelbudget"),
                 _pacing("Money moved", "swap_horiz", "reallocation"),
             ],
@@ -101,6 +102,8 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Telling others",
             "items": [
+                _item("E-mail and Slack", "mail", "delivery_receiver"),
+                _item("Alert rules", "rule", "alerts_alertrule"),
                 _item("Webhooks", "webhook", "delivery_endpoint"),
                 _item("Messages", "outbox", "delivery_delivery"),
             ],

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from access.models import Membership
+from alerts.models import Alert
 from brands.models import AuditEntry, Brand
 from budget_system.admin.base import RecordAdmin, RoomAdmin, UseCaseAdmin
 from budget_system.errors import Busy
@@ -141,7 +142,7 @@ def test_a_changed_budget_acts_in_the_same_request(story: Story, ann: Person) ->
     assert story.brand.daily_budget is None
 
 
-CHANGED_ON_PAGES = {Delivery, PacedCampaign, PaceAlert, Reallocation}
+CHANGED_ON_PAGES = {Alert, Delivery, PacedCampaign, PaceAlert, Reallocation}
 """No form of theirs is ever saved: what can be done to them has pages and actions of its own."""
 
 

@@ -16,17 +16,19 @@ from django.core.management import call_command
 from django.db import connection, connections
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from alerts import services as alerts
+from alerts.models import Alert
 from brands.models import AuditEntry
 from budget_system import clock
 from budget_system.errors import Conflict, Refused
 from budget_system.sealed import unseal
 from campaigns.models import Campaign, StateChange
-from delivery import intake, relay, secrets, services, webhooks
+from delivery import intake, outlets, relay, secrets, services
 from delivery.addresses import Policy
 from delivery.models import Attempt, Delivery, DeliveryState, Endpoint, Relay
+from delivery.outlets import Outgoing
 from delivery.payload import CHOSEN, EventType
 from delivery.schedule import ATTEMPTS, BREAKER, GIVE_UP, OUTAGE, WAITS, Answer
-from delivery.transport import Call
 from pacing.models import BreakerChange, PaceAlert
 from spending.models import ImportState, SpendImport
 from tests.factories import ACTOR, Story
@@ -61,7 +63,7 @@ def endpoint_at(story: Story, url: str, name: str = "Bidder", events: Any = CHOS
 
 
 def deliver(story: Story) -> dict[str, int]:
-    return relay.run(clock=lambda: story.now, send=webhooks.send)
+    return relay.run(clock=lambda: story.now, send=outlets.send)
 
 
 def later(story: Story, wait: timedelta) -> None:
@@ -113,6 +115,8 @@ def everything(story: Story) -> None:
     )  # fmt: skip
     record = an_import(story)
     record.brands.set([story.brand])
+    alerts.look(story.now)
+    alerts.resolve(Alert.objects.values_list("pk", flat=True), actor=ACTOR, now=story.now)
 
 
 def an_import(story: Story) -> SpendImport:
@@ -129,11 +133,11 @@ def test_each_kind_of_event_is_told_as_the_schema_says(story: Story, receiver: R
     deliver(story)
     ping = services.ping(endpoint.pk, actor=ACTOR, now=story.now)
 
-    answer = relay.send_now(ping.pk, clock=lambda: story.now, send=webhooks.send)
+    answer = relay.send_now(ping.pk, clock=lambda: story.now, send=outlets.send)
 
     validator = jsonschema_rs.validator_for(json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert answer.arrived
-    assert {got.type for got in receiver.got} == {kind.value for kind in EventType}
+    assert {got.type for got in receiver.got} == {kind.value for kind in (*CHOSEN, EventType.PING)}
     for got in receiver.got:
         validator.validate(json.loads(got.body))
     broken = next(json.loads(got.body) for got in receiver.got if got.type == EventType.STATE_CHANGED)
@@ -601,7 +605,7 @@ def test_a_fault_of_our_own_is_an_attempt_that_failed_and_is_raised(story: Story
     endpoint_at(story, receiver.url)
     story.pause(campaign)
 
-    def broken(call: Call) -> Answer:
+    def broken(call: Outgoing) -> Answer:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -618,7 +622,7 @@ def test_no_call_is_made_in_a_transaction(story: Story, receiver: Receiver) -> N
     depth = len(connection.savepoint_ids)
     seen: list[int] = []
 
-    def look(call: Call) -> Answer:
+    def look(call: Outgoing) -> Answer:
         seen.append(len(connection.savepoint_ids))
         return Answer(204)
 
@@ -638,7 +642,7 @@ class InThisThread:
 
     def __exit__(self, *args: object) -> None: ...
 
-    def submit(self, send: Any, call: Call) -> Any:
+    def submit(self, send: Any, call: Outgoing) -> Any:
         from concurrent.futures import Future
 
         future: Future[Answer] = Future()

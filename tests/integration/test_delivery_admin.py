@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from access.roles import Role
 from brands.models import AuditEntry
-from delivery import relay, services, webhooks
+from delivery import outlets, relay, services, webhooks
 from delivery.models import Delivery, DeliveryState, Endpoint
 from tests.factories import ACTOR, Story
 from tests.integration.admin_client import Person, errors_of, messages_of, text_of
@@ -48,7 +48,7 @@ def add(ann: Person, url: str, **more: Any) -> Any:
 
 
 def deliver(story: Story) -> dict[str, int]:
-    return relay.run(clock=lambda: story.now, send=webhooks.send)
+    return relay.run(clock=lambda: story.now, send=outlets.send)
 
 
 def test_a_webhook_is_added_its_secret_shown_once_and_a_test_arrives(

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from budget_system import clock
-from delivery import relay, webhooks
+from delivery import outlets, relay
 
 
 class Command(BaseCommand):
@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            counts = relay.run(clock=clock.now, send=webhooks.send)
+            counts = relay.run(clock=clock.now, send=outlets.send)
         except relay.AlreadyAtWork:
             raise CommandError("Another relay is at work at this moment; it sends what is due.") from None
         self.stdout.write(
