@@ -19,9 +19,9 @@ from urllib3.exceptions import HTTPError
 from delivery.transport import tls
 from platforms.protocol import PlatformError, RefusedByPlatform, Throttled, Unauthorised, Unreachable
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 15.0
 """How long connecting, or waiting for anything to come, may take."""
-DEADLINE_S = 60.0
+DEADLINE_S = 30.0
 """How long a call may take from beginning to end, however steadily it drips."""
 MAX_BYTES = 64 * 1024 * 1024
 """A page of ten thousand rows is a tenth of this."""

@@ -43,7 +43,8 @@ MOST_SET = 100
 """Campaigns in one change."""
 TYPES = "Search, Shopping, DynamicSearchAds, Audience, Hotel, PerformanceMax, App"
 """By itself the list has campaigns of the type Search only."""
-POLL_PAUSES_S = (0.5, 1, 2, 3, 5, 8, 10, 10, 10, 10)
+POLL_PAUSES_S = (0.5, 1, 2, 3, 4, 5, 5, 5)
+"""Before each time that a report is asked after. Together well within the time that a pull has."""
 WAIT_S = 60.0
 """How long to stay away after too many calls: the limits are over so many seconds."""
 _STATUS = {
@@ -178,6 +179,7 @@ class Microsoft:
         with self._http.understood():
             asked = {"ReportRequestId": str(said["ReportRequestId"])}
         for pause in POLL_PAUSES_S:
+            time.sleep(pause)
             said = self._call("POST", f"{REPORTS}/Poll", asked, read=True)
             with self._http.understood():
                 status, url = said["ReportRequestStatus"]["Status"], said["ReportRequestStatus"]["ReportDownloadUrl"]
@@ -186,7 +188,6 @@ class Microsoft:
                 return url or ""
             if status == "Error":
                 raise Unreachable("Microsoft Advertising could not make the report.")
-            time.sleep(pause)
         raise Unreachable("Microsoft Advertising is still making the report.")
 
     # --- Calls -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from hashlib import sha256
+from threading import Lock
 from typing import NamedTuple
 
 from platforms.adapters.http import Answer, Http
@@ -21,6 +22,8 @@ class _Token(NamedTuple):
 
 
 _kept: dict[str, _Token] = {}
+_one_asks = tuple(Lock() for _ in range(16))
+"""By key: threads that begin together ask once, and none uses a refresh token that another has just replaced."""
 
 
 class AccessTokens:
@@ -36,9 +39,11 @@ class AccessTokens:
 
     def get(self) -> str:
         """One that still works for a while. Raises `Unauthorised`, `Throttled`, `Unreachable`."""
-        token = _kept.get(self._key())
-        if token is None or token.until <= time.monotonic():
-            token = self._fetch()
+        key = self._key()
+        with _one_asks[int(key[:8], 16) % len(_one_asks)]:
+            token = _kept.get(key)
+            if token is None or token.until <= time.monotonic():
+                token = self._fetch()
         self._http.hide(token.value)
         return token.value
 
@@ -65,14 +70,15 @@ class AccessTokens:
         said = self._http.json(answer)
         with self._http.understood():
             token = _Token(str(said["access_token"]), time.monotonic() + float(said["expires_in"]) - LEEWAY_S)
+        if len(_kept) >= _MOST:
+            _kept.clear()
+        _kept[self._key()] = token
         new = said.get("refresh_token")
         if isinstance(new, str) and new and new != self._credentials.get("refresh_token"):
             self._http.hide(new)
             self._keep({**self._credentials, "refresh_token": new})
             self._credentials["refresh_token"] = new
-        if len(_kept) >= _MOST:
-            _kept.clear()
-        _kept[self._key()] = token
+            _kept[self._key()] = token
         return token
 
     def _error(self, answer: Answer) -> Exception:

@@ -32,7 +32,9 @@ class MicrosoftSimulator(Simulator):
     def __init__(self, world: World, here: Callable[[], str]) -> None:
         super().__init__(world, here)
         self.rotates = True
-        """Whether each use of a refresh token gives a new one and ends the old one."""
+        """Whether each use of a refresh token gives a new one. Former ones go on working, as Microsoft says they do."""
+        self.former: dict[str, str] = {}
+        """Replaced refresh tokens, and what replaced each. Cleared, they no longer work."""
         self._reports: dict[str, tuple[SimAccount, Mapping[str, Any]]] = {}
         self._polls: dict[str, int] = {}
 
@@ -74,18 +76,26 @@ class MicrosoftSimulator(Simulator):
 
     def _token(self, form: Mapping[str, str]) -> Reply:
         """https://learn.microsoft.com/en-us/advertising/guides/authentication-oauth-get-tokens"""
+        newest = self._newest(form.get("refresh_token", ""))
         for account in self.accounts():
             credentials = account.credentials
-            if credentials["refresh_token"] == form.get("refresh_token") and "msads.manage" in form.get("scope", ""):
+            if credentials["refresh_token"] == newest and "msads.manage" in form.get("scope", ""):
                 if credentials["client_secret"] != form.get("client_secret"):
                     return Reply(
                         401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid secret."}
                     )
                 if self.rotates:
-                    credentials["refresh_token"] = f"secret-refresh-{self.given}-{account.id}"
+                    old, new = credentials["refresh_token"], f"secret-refresh-{self.given}-{account.id}"
+                    self.former[old] = credentials["refresh_token"] = new
                 given = {"access_token": self.give_token(account.id), "token_type": "Bearer", "expires_in": 3600}
                 return Reply(data=given | {"refresh_token": credentials["refresh_token"]})
         return Reply(400, {"error": "invalid_grant", "error_description": "AADSTS70008: The grant has expired."})
+
+    def _newest(self, refresh_token: str) -> str:
+        """https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens: using one does not end it."""
+        while refresh_token in self.former:
+            refresh_token = self.former[refresh_token]
+        return refresh_token
 
     # --- Accounts and campaigns --------------------------------------------------------------------------------------
 

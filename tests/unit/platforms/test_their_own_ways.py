@@ -4,11 +4,12 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
 
-from platforms.adapters import KINDS, http, microsoft
+from platforms.adapters import KINDS, http, microsoft, oauth
 from platforms.adapters.http import Answer, Http
 from platforms.protocol import Outcome, RefusedByPlatform, Status, Throttled, Unauthorised, Unreachable
 from tests.simulators.server import Reply, Request
@@ -210,6 +211,28 @@ def test_a_refresh_token_that_is_replaced_is_kept_before_anything_else_is_asked(
     assert kept[0]["refresh_token"] != first.credentials["refresh_token"]
     assert {**kept[0], "refresh_token": ""} == {**first.credentials, "refresh_token": ""}
     assert kept[1]["refresh_token"] == desk.world.accounts[desk.account_id].credentials["refresh_token"]
+
+
+def test_threads_that_begin_together_use_the_refresh_token_once(desk_of: DeskOf) -> None:
+    desk = desk_of("MICROSOFT")
+    there = desk.server.connection(desk.account_id)
+    desk.faults.slow_s = 0.02
+
+    with ThreadPoolExecutor(6) as pool:
+        accounts = list(pool.map(lambda _: KINDS["MICROSOFT"].connect(there).account(), range(6)))
+
+    assert {account.id for account in accounts} == {desk.account_id}
+    assert len(desk.server.calls("/oauth2/v2.0/token")) == 1
+
+
+def test_a_refresh_token_that_another_process_has_replaced_still_works(desk_of: DeskOf) -> None:
+    desk = desk_of("MICROSOFT")
+    there = desk.server.connection(desk.account_id)
+    for _ in range(3):
+        oauth.forget_all()  # as in another process
+        assert KINDS["MICROSOFT"].connect(there).account().id == desk.account_id
+
+    assert len(desk.server.calls("/oauth2/v2.0/token")) == 3
 
 
 def test_a_report_is_waited_for_and_fetched_without_credentials(desk_of: DeskOf) -> None:
