@@ -102,7 +102,7 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Telling others",
             "items": [
-                _item("E-mail and Slack", "mail", "delivery_receiver"),
+                _item("Receivers", "mail", "delivery_receiver"),
                 _item("Alert rules", "rule", "alerts_alertrule"),
                 _item("Webhooks", "webhook", "delivery_endpoint"),
                 _item("Messages", "outbox", "delivery_delivery"),
