@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import F, Max
 
-from alerts import of_budgets, of_campaigns, of_records
+from alerts import of_budgets, of_campaigns, of_platforms, of_records
 from alerts.endings import ending_of
 from alerts.findings import Finding, World, read_world
 from alerts.kinds import SPECS, Kind, Severity
@@ -20,16 +20,14 @@ from budget_system.errors import Conflict, NotFound, Refused
 RULE_INPUTS = ("on", "limits", "severity")
 REFRESHED = ("title", "text", "figures", "next_step")
 MOST_LIMITS = 8
+FINDERS = (of_budgets, of_campaigns, of_platforms, of_records)
 
 
 def look(now: datetime) -> dict[str, int]:
     """Look at the present: raise what is new, clear what is over. Gives how many. Doing it again changes nothing."""
     number = Look.objects.get_or_create(pk=1)[0].number
     world = read_world(now)
-    found = {
-        one.key: one
-        for one in (*of_budgets.findings(world), *of_campaigns.findings(world), *of_records.findings(world))
-    }
+    found = {one.key: one for finders in FINDERS for one in finders.findings(world)}
     return _sync(found, number, world)
 
 

@@ -16,6 +16,7 @@ from alerts.kinds import SPECS, Kind, Severity
 from alerts.models import Alert, AlertQuerySet, AlertRule, Look
 from brands.models import AuditEntry
 from budget_system.errors import Conflict, Refused
+from budget_system.sealed import seal
 from campaigns.holds import Hold
 from campaigns.models import Campaign
 from delivery import relay
@@ -27,6 +28,8 @@ from enforcement import alarms, pacing
 from enforcement import services as enforcement
 from enforcement.models import Alarm, AlarmKind, Run, RunKind
 from pacing.models import BreakerState, ChannelBudget, PaceAlert
+from platforms.models import Account, RemoteState
+from platforms.steps import Step
 from spending.models import ImportState, SpendImport
 from tests.factories import ACTOR, MON, TUE, Story, window
 
@@ -310,6 +313,33 @@ def test_an_override_is_told_of_two_hours_before_it_ends(story: Story) -> None:
     assert (early, standing) == (0, 1)
     assert "its override ends Tue 20:00 Europe/Berlin" in only(Kind.OVERRIDE_ENDS).title
     assert only(Kind.OVERRIDE_ENDS).cleared_at == story.now
+
+
+# --- Platforms -------------------------------------------------------------------------------------------------------
+
+
+def test_a_platform_that_differs_and_an_account_that_fails_are_told_until_they_do_not(story: Story) -> None:
+    campaign = story.campaign("Search")
+    account = Account.objects.create(
+        brand=story.brand, platform="GOOGLE", account_id="123", credentials=seal("{}"), needs_person=True,
+        failing_since=story.now, error="The refresh token was revoked.", failures=3, created_at=story.now,
+        updated_at=story.now,
+    )  # fmt: skip
+    RemoteState.objects.create(
+        campaign=campaign, account=account, actual="PAUSED", step=Step.DRIFT, step_since=story.now
+    )  # fmt: skip
+    look(story)
+    Account.objects.update(error="It was revoked again.")
+    look(story)
+    told = {one.campaign_id: one for one in of(Kind.PLATFORM_DRIFT)}
+    RemoteState.objects.update(step=Step.NOTHING)
+    Account.objects.update(needs_person=False, failing_since=None)
+    look(story)
+
+    assert set(told) == {None, campaign.pk}
+    assert "Somebody changed it there." in told[campaign.pk].text
+    assert "It was revoked again." in told[None].text
+    assert {one.ending for one in of(Kind.PLATFORM_DRIFT)} == {"It is over."}
 
 
 # --- What comes in, and the system -----------------------------------------------------------------------------------
