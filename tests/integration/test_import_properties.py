@@ -80,6 +80,7 @@ def test_files_in_any_order_cut_anywhere_between_days_end_in_the_same_totals(
     assert books.check(often.now, brand_id=often.brand.pk).differences == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=spends, after=spends)
 def test_a_dry_run_counts_what_the_import_then_counts(

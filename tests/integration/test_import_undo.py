@@ -218,6 +218,7 @@ days = st.integers(0, 9).map(lambda number: str(date(2026, 4, 27) + timedelta(da
 files = st.dictionaries(st.tuples(days, st.sampled_from(["11", "12"])), st.integers(0, 5000), max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(imported=st.lists(files, min_size=1, max_size=4), choose=st.randoms(use_true_random=False))
 def test_imports_undone_in_any_order_leave_the_books_as_they_were_before(

@@ -142,6 +142,7 @@ def test_a_second_run_of_any_kind_changes_nothing(
 
 
 @pytest.mark.fault(29)
+@pytest.mark.slow
 def test_a_daily_reset_that_never_runs_makes_no_difference_to_any_state() -> None:
     """Forty days of ticks at odd hours; in the second world the resets run as well, early, late and twice."""
 
@@ -283,7 +284,9 @@ def spoil(table: str, assignment: str, row: UUID) -> None:
 
 @pytest.mark.fault(46)
 @pytest.mark.parametrize("job", [jobs.DAYPARTING, jobs.BUDGETS], ids=["due", "all"])
-@pytest.mark.parametrize("brands", [20, 1000], ids=["a schedule", "a time zone"])
+@pytest.mark.parametrize(
+    "brands", [pytest.param(20, id="a schedule"), pytest.param(1000, id="a time zone", marks=pytest.mark.slow)]
+)
 def test_of_a_thousand_campaigns_one_that_cannot_be_read_fails_alone(
     job: jobs.Job, brands: int, figure: Figure
 ) -> None:
