@@ -30,6 +30,7 @@ from budget_system.admin.lists import pace_text, weeks_of
 from budget_system.health import OVERDUE, SILENT, heartbeat_age
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus, Override, StateChange
+from delivery.models import Endpoint, EndpointKind
 from enforcement.decision import reached
 from enforcement.explain import Prospect, local_text, prospects
 from enforcement.models import Run, RunKind
@@ -257,11 +258,25 @@ def _needs(
         text = f"{show.campaign_label(override.campaign)}: its override ends {ends}"
         yield Need(show.INFO, text, url, "Override it anew if it is to run on; otherwise nothing has to be done.")
     yield from _needs_of_imports(caller, now)
+    yield from _receivers_off(caller)
     failed = Run.objects.filter(started_at__gte=now - SOON).exclude(error="").count() if caller.sees_all_brands() else 0
     if failed:
         url = _list("enforcement_run", outcome="error")
         text = f"{_count(failed, 'run')} failed in the last 24 hours"
         yield Need(show.BAD, text, url, "Open the last one: its error names the cause.")
+
+
+def _receivers_off(caller: Caller) -> Iterator[Need]:
+    """Webhooks, e-mail and Slack at which nothing arrived for so long that they were switched off."""
+    if not caller.may("delivery.view_endpoint"):
+        return
+    off = caller.only_theirs(Endpoint.objects.filter(gave_up=True, off_at__isnull=False))
+    for endpoint in off.select_related("brand").order_by("-off_at")[:EACH_SHOWN]:
+        webhook = endpoint.kind == EndpointKind.WEBHOOK
+        url = reverse(f"admin:delivery_{'endpoint' if webhook else 'receiver'}_change", args=[endpoint.pk])
+        whose = f"{endpoint.brand}: " if endpoint.brand else ""
+        text = f"{whose}“{endpoint.name}” ({endpoint.get_kind_display()}) was switched off: nothing arrived there"
+        yield Need(show.BAD, text, url, "See whether it is still there, and switch it on again.")
 
 
 def _pace_alerts(caller: Caller) -> Iterator[Need]:

@@ -15,6 +15,8 @@ from access.roles import Role
 from alerts import services
 from alerts.models import Alert, AlertRule
 from brands.models import AuditEntry
+from delivery import relay, webhooks
+from delivery import services as delivery
 from delivery.models import Endpoint
 from enforcement import services as enforcement
 from tests.factories import ACTOR, Story
@@ -258,3 +260,18 @@ def test_a_receiver_of_all_brands_is_administrators_business(story: Story, ann: 
     assert receiver.brand is None
     assert "Everything" not in text_of(seen)
     assert "all brands" in ann.reads("delivery_receiver_changelist")
+
+
+# --- The first page --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_page_names_a_webhook_that_was_given_up(story: Story, ann: Person) -> None:
+    inputs = {"name": "Bidder", "url": "http://127.0.0.1:9/", "events": ["campaign.state_changed"]}
+    endpoint, _ = delivery.add_endpoint(
+        story.brand.pk, inputs, policy=webhooks.policy(), actor=ACTOR, now=story.now
+    )  # fmt: skip
+    relay._switch_off(endpoint, "It answered 410 Gone", story.now)
+    theirs = at_the_admin(person(Role.MANAGER, Story(name="Zebra").brand))
+
+    assert "Acme: “Bidder” (Webhook) was switched off: nothing arrived there" in ann.reads("index")
+    assert "Bidder" not in text_of(theirs.get(reverse("admin:index")))

@@ -88,7 +88,7 @@ def test_an_alert_is_mailed_once_with_text_html_figures_and_a_link_and_its_end_t
     minute(story)
     [first] = mail.outbox
     assert isinstance(first, EmailMultiAlternatives)
-    [html] = [str(part.content) for part in first.alternatives]
+    [html] = [str(part[0]) for part in first.alternatives]
     story.tick("2026-05-06 00:01")
     minute(story)
 
