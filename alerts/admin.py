@@ -93,7 +93,7 @@ class AlertAdmin(ActionsAdmin):
     list_fullwidth = True
     actions = ("read_them", "resolve_them")
     actions_detail = ("open_page", "resolve_it", "read_it")
-    empty_text = "Nothing is wrong: the present is looked at several times a minute."
+    empty_text = "Nothing is wrong: the present is looked at twice a minute."
     fieldsets = (
         ("Alert", {"fields": ("severity_now", "told", "figures_now", "to_do", "where")}),
         ("Record", {"fields": ("began", "raised", "read", "resolved", "over")}),
@@ -359,7 +359,7 @@ class AlertRuleAdmin(UseCaseAdmin[AlertRule]):
         services.change_rule(
             obj.pk, changes, actor=actor_of(request), now=now, expected_version=form.cleaned_data["expected_version"]
         )
-        self.say(request, "The rule is changed; it is looked at within the minute.")
+        self.say(request, "The rule is changed; it holds from the next look on, within half a minute.")
 
 
 def defaults_table() -> SafeString:

@@ -19,7 +19,7 @@ def ending_of(alert: Alert) -> str:
     reasons = Counter(
         Campaign.objects.current().filter(brand=alert.brand_id).order_by().values_list("pause_reason", flat=True)
     )
-    running = reasons.pop("", 0)
+    free = reasons.pop("", 0)
     others = ", ".join(f"{number:,} {Hold(reason).label.lower()}" for reason, number in reasons.most_common())
-    runs = f"The budget is free again: {count(running, 'campaign')} of the brand run"
+    runs = f"The budget is free again: {count(free, 'campaign')} of the brand {'runs' if free == 1 else 'run'}"
     return f"{runs}; not running: {others}." if others else f"{runs}."

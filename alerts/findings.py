@@ -131,6 +131,10 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def running(number: int) -> str:
+    return f"{count(number, 'campaign')} {'runs' if number == 1 else 'run'}"
+
+
 def some(names: Sequence[str], most: int = 5) -> str:
     """“A, B and 3 more”."""
     shown = ", ".join(names[:most])

@@ -118,7 +118,7 @@ SPECS: Mapping[Kind, Spec] = {
     ),
     Kind.NEVER_RAN: Spec(
         "Has not run for a week",
-        "Tells when a campaign inside its flight has not run for {}, whatever keeps it from running but a person.",
+        "Tells when a campaign inside its flight has not run for {}, and neither a person nor a budget has stopped it.",
         Severity.WARNING, Limits("days", (7,), 1, 60),
     ),
     Kind.OVERRIDE_ENDS: Spec(

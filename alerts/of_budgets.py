@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from django.db.models import F
 
-from alerts.findings import BUDGET_HOLDS, Finding, World, amount, budget_of, count, named, page, some
+from alerts.findings import BUDGET_HOLDS, Finding, World, amount, budget_of, count, named, page, running, some
 from alerts.forecast import reaches_at
 from alerts.kinds import Kind, Severity, severity_of_share
 from brands.models import Brand
@@ -73,7 +73,7 @@ def _part_used(
     yield Finding(
         kind, f"{series}:{level}", brand.pk, None, rule.severity if rule.own_severity else severity_of_share(level),
         f"{brand}: {share} % of the {word} budget is used",
-        f"{amount(used, brand)} of {amount(budget, brand)} are used. {count(world.running[brand.pk], 'campaign')} run; "
+        f"{amount(used, brand)} of {amount(budget, brand)} are used. {running(world.running[brand.pk])}; "
         f"the budget begins anew at {ends}.",
         [("used", amount(used, brand)), (f"{word} budget", amount(budget, brand)), ("share", f"{share} %"),
          ("threshold", f"{level} %")],

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Max, Q
 
-from alerts.findings import Finding, World, amount, budget_of, named, page
+from alerts.findings import BUDGET_HOLDS, Finding, World, amount, budget_of, named, page
 from alerts.kinds import Kind, Severity
 from brands.models import Brand
 from campaigns.holds import Hold
@@ -73,7 +73,8 @@ def _stop(
     return Finding(
         Kind.EMERGENCY_STOP, f"{Kind.EMERGENCY_STOP}:{scope.pk}:{channel}", brand.pk, campaign.pk if campaign else None,
         severity, f"{name}: emergency stop",
-        f"Stopped {local_text(brand.zone, since, world.now)}: {reason}. It does not run again without a person.",
+        f"Stopped {local_text(brand.zone, since, world.now)}: {reason.rstrip('. ')}. "
+        "It does not run again without a person.",
         [("stopped", local_text(brand.zone, since, world.now)), ("reason", reason)], since, CLEAR_STOP,
         page("campaigns_campaign", campaign.pk) if campaign else page("brands_brand", brand.pk),
     )  # fmt: skip
@@ -99,7 +100,8 @@ def _breakers(world: World) -> Iterator[Finding]:
         yield Finding(
             Kind.BREAKER, f"{Kind.BREAKER}:{campaign.pk}:{budget.channel}", campaign.brand_id, campaign.pk,
             rule.severity, f"{named(campaign)}, {label(budget.channel)}: the circuit breaker is open",
-            f"Nothing is spent on this channel since {local_text(zone, since, world.now)}: {budget.breaker_reason}. "
+            f"Nothing is spent on this channel since {local_text(zone, since, world.now)}: "
+            f"{budget.breaker_reason.rstrip('. ')}. "
             f"A probe may spend from {probe}.",
             [("reason", budget.breaker_reason), ("a probe from", probe)], since,
             "See why it opened; close it by hand, or let the probe decide.", page("pacing_channelbudget", budget.pk),
@@ -187,10 +189,10 @@ def _left(world: World, brand: Brand) -> str:
 
 def _never_ran(world: World) -> Iterator[Finding]:
     kind = Kind.NEVER_RAN
-    persons = [Hold.MANUAL.value, Hold.NO_SCHEDULE.value, Hold.EMERGENCY_STOP.value]
+    told_as_such = [Hold.MANUAL, Hold.NO_SCHEDULE, Hold.EMERGENCY_STOP, *BUDGET_HOLDS]
     idle = Campaign.objects.filter(
         _current(), _in_flight(), status=CampaignStatus.PAUSED, paused_at__lte=world.now - timedelta(days=1)
-    ).exclude(pause_reason__in=persons)
+    ).exclude(pause_reason__in=[hold.value for hold in told_as_such])
     for campaign in idle.order_by("name", "pk"):
         campaign.brand = world.brands[campaign.brand_id]
         zone, rule = campaign.brand.zone, world.rule(kind, campaign.brand_id)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, Max, OuterRef, Q
 from django.urls import reverse
 
-from alerts.findings import Finding, World, count, page
+from alerts.findings import Finding, World, count, page, running
 from alerts.kinds import Kind
 from brands.periods import day_starts_at, local_date
 from budget_system.text import day_text
@@ -32,11 +32,11 @@ def findings(world: World) -> Iterator[Finding]:
 
 def _stale(world: World) -> Iterator[Finding]:
     kind = Kind.DATA_STALE
-    running = [pk for pk, number in world.running.items() if number]
+    with_running = [pk for pk, number in world.running.items() if number]
     since = world.now.date() - timedelta(days=MOST_DAYS)
     days = BudgetPeriod.objects.of_brands().filter(kind=PeriodKind.DAY, starts_on__gte=since, posted__gt=0).order_by()
     last_days = dict(days.values_list("brand_id").annotate(last=Max("starts_on")).values_list("brand_id", "last"))
-    for brand_id in running:
+    for brand_id in with_running:
         brand = world.brands[brand_id]
         rule, zone = world.rule(kind, brand_id), brand.zone
         last = last_days.get(brand_id)
@@ -54,7 +54,7 @@ def _stale(world: World) -> Iterator[Finding]:
         yield Finding(
             kind, f"{kind}:{brand_id}", brand_id, None, rule.severity,
             f"{brand}: campaigns run, and no spend was reported {after}",
-            f"{count(world.running[brand_id], 'campaign')} run. What they spend is not known here, so no budget can "
+            f"{running(world.running[brand_id])}. What they spend is not known here, so no budget can "
             "stop them.",
             [("campaigns running", f"{world.running[brand_id]:,}"),
              ("last day with spend", day_text(last) if last else "–")],

@@ -248,8 +248,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "alert": {
         "task": "tasks.alert_tasks.alert_task",
-        "schedule": 20.0,
-        "options": {"expires": 19},
+        "schedule": 30.0,
+        "options": {"expires": 29},
     },
     "enforce_dayparting": {
         "task": "tasks.budget_tasks.enforce_dayparting_task",

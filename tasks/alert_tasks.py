@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="tasks.alert_tasks.alert_task")
 def alert_task() -> dict[str, int]:
-    """Every 20 seconds: raise what is new, clear what is over, tell people."""
+    """Every half minute: raise what is new, clear what is over, tell people."""
     now = clock.now()
     counts = {**services.look(now), **telling.tell_all(now)}
     if counts.get("raised") or counts.get("cleared"):

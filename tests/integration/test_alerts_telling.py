@@ -103,7 +103,7 @@ def test_an_alert_is_mailed_once_with_text_html_figures_and_a_link_and_its_end_t
     assert [one.subject for one in mail.outbox[1:]] == [
         "[Budget system] Over: Acme: daily budget used up, 1 campaign paused"
     ]
-    assert "The budget is free again: 1 campaign of the brand run." in mail.outbox[1].body
+    assert "The budget is free again: 1 campaign of the brand runs." in mail.outbox[1].body
     assert Told.objects.count() == 2
 
 
