@@ -93,8 +93,7 @@ NEEDS = {
     28: "acts that need a second look",
 }
 NOT_HERE = {
-    "fault": {
-    },
+    "fault": {},
     "need": {15: "no webhook comes in: spend comes in reports and through the API"},
 }
 """What does not apply (yet), and why."""
