@@ -143,6 +143,9 @@ setup-test-data: ## Sample brands and campaigns with months of spend
 demo: ## One brand's day, told scene by scene [PORT=8000]
 	$(MANAGE) demo_story --url "http://$(HOST):$(PORT)" $(ARGS)
 
+demo-platforms: ## An ad platform, simulated: spend, pause, read back, drift
+	$(READY) test -m tools.demo_platforms
+
 test-dayparting: ## Check schedules on a brand of its own
 	$(MANAGE) test_budget_system --test dayparting
 

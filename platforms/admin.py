@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString
 
@@ -768,10 +768,13 @@ class OutgoingForm(UseCaseForm):
 
 @admin.register(Outgoing)
 class OutgoingAdmin(ActionsAdmin):
-    """One row, so its list leads to its page."""
+    """One row, for all brands."""
 
     form = OutgoingForm
     brand_path = None
+    list_display = ("what", "state", "why", "waits")
+    sortable_by = ()
+    ordering = ("pk",)
     actions_detail = ("stop", "resume")
     fieldsets = (("Changes to ad platforms", {"fields": ("state", "why", "waits")}),)
     readonly_fields = ("state", "why", "waits")
@@ -782,11 +785,13 @@ class OutgoingAdmin(ActionsAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        if not self.has_view_permission(request):
-            return super().changelist_view(request, extra_context)
-        switch, _ = Outgoing.objects.get_or_create(only=True)
-        return HttpResponseRedirect(self.url_of(switch))
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Outgoing]:
+        Outgoing.objects.get_or_create(only=True)
+        return super().get_queryset(request)
+
+    @admin.display(description="kill switch")
+    def what(self, row: Outgoing) -> str:
+        return str(row)
 
     @admin.display(description="state")
     def state(self, row: Outgoing) -> SafeString:

@@ -247,11 +247,13 @@ MAY_ADD = {
     Role.MANAGER: {
         "spending_spend_add", "scheduling_schedule_add", "brands_brand_add", "campaigns_campaign_add",
         "pacing_channelbudget_add", "delivery_endpoint_add", "delivery_receiver_add", "alerts_alertrule_add",
+        "platforms_account_add",
     },
     Role.ADMINISTRATOR: {
         "spending_spend_add", "scheduling_schedule_add", "brands_brand_add", "campaigns_campaign_add",
         "access_apitoken_add", "access_membership_add", "auth_user_add", "pacing_channelbudget_add",
         "delivery_endpoint_add", "delivery_receiver_add", "alerts_alertrule_add",
+        "platforms_account_add",
     },
 }  # fmt: skip
 

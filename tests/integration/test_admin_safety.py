@@ -21,6 +21,7 @@ from enforcement import services
 from enforcement.models import Run
 from pacing.models import PaceAlert, PacedCampaign, Reallocation
 from scheduling.models import Schedule
+from platforms.models import Outgoing, RemoteState
 from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendRevision
 from tests.factories import Story
 from tests.integration.admin_client import ACTOR, Person, errors_of, filled, messages_of
@@ -142,7 +143,7 @@ def test_a_changed_budget_acts_in_the_same_request(story: Story, ann: Person) ->
     assert story.brand.daily_budget is None
 
 
-CHANGED_ON_PAGES = {Alert, Delivery, PacedCampaign, PaceAlert, Reallocation}
+CHANGED_ON_PAGES = {Alert, Delivery, Outgoing, PacedCampaign, PaceAlert, Reallocation, RemoteState}
 """No form of theirs is ever saved: what can be done to them has pages and actions of its own."""
 
 

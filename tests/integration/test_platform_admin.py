@@ -128,7 +128,7 @@ def test_a_drift_is_taken_over_from_its_page(loop: Loop, ann: Person) -> None:
 
 def test_the_kill_switch_is_on_every_page_while_it_is_on(loop: Loop, ann: Person) -> None:
     before = text_of(ann.opens("brands_brand_changelist"))
-    ann.client.get(reverse("admin:platforms_outgoing_changelist"))
+    ann.opens("platforms_outgoing_changelist")
     switch = Outgoing.objects.get()
 
     ann.sends("platforms_outgoing_stop", switch.pk, reason="A wrong file was imported")
