@@ -450,9 +450,9 @@ class SteeringAdmin(ActionsAdmin):
     def limit_words(self, row: Steering) -> str:
         return f"{row.most_campaigns} campaigns, or {row.most_share} % of the spend, in a quarter of an hour"
 
-    @admin.display(description="used-up budgets")
+    @admin.display(description="what spend and the clock decide")
     def budgets_word(self, row: Steering) -> str:
-        return "count too" if row.budgets_count else "are always sent"
+        return "counts too" if row.budgets_count else "is always sent"
 
 
 def mode_words(mode: str) -> str:

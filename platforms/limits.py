@@ -1,8 +1,10 @@
 """The blast radius: more than so many campaigns, or so much of a brand's spend, in one go waits for a person.
 
-One go is a quarter of an hour, so that a change that trickles through many runs counts as one. What a person has
-approved does not count, nor do pauses for a used-up budget unless the brand says so: they are what this system is for,
-a brand's budget covers all of its campaigns, and a pause that waits spends what must not be spent.
+One go is a quarter of an hour, so that a change that trickles through many runs counts as one. What counts is what
+people and programs change (budgets, pauses, schedules, corrections) and what has waited: a slip there moves everything
+at once. What the clock and spend decide does not, unless the brand says so: a budget that is used up and a day that
+begins are what this system is for, and a pause that waits spends what must not be spent. Nor does what a person has
+approved, or an emergency stop.
 """
 
 from collections.abc import Sequence
@@ -10,41 +12,52 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import OuterRef, Subquery, Sum
 
 from brands.models import Brand
 from brands.periods import local_date
 from campaigns.holds import Hold
-from platforms.models import Act, ActKind, RemoteState, Steering
+from campaigns.models import Campaign, StateChange
+from enforcement.services import Cause
+from platforms.models import Act, RemoteState, Steering
 from spending.models import BudgetPeriod, PeriodKind
 
 ONE_GO = timedelta(minutes=15)
 DAYS = 7
 BUDGETS = frozenset({Hold.LIFETIME_BUDGET_EXCEEDED, Hold.MONTHLY_BUDGET_EXCEEDED, Hold.DAILY_BUDGET_EXCEEDED})
-ACTOR = "worker"
+CLOCK = frozenset({Cause.TIME, Cause.SWEEP})
 
 
-def too_much(fresh: Sequence[RemoteState], steering: Steering, now: datetime) -> list[RemoteState]:
-    """Of the rows about to be sent for the first time, those that are too much: all that count, or none."""
-    counting = [row for row in fresh if counts(row.campaign.pause_reason, steering)]
-    if not counting:
-        return []
-    acts = Act.objects.filter(
-        account__brand=steering.brand_id, kind=ActKind.SENT, attempt=1, actor=ACTOR, at__gt=now - ONE_GO
+def counting(fresh: Sequence[RemoteState], steering: Steering, now: datetime) -> list[RemoteState]:
+    """Of the rows about to be sent for the first time, those that count."""
+    rows = [row for row in fresh if row.campaign.pause_reason != Hold.EMERGENCY_STOP]
+    if not rows or steering.budgets_count:
+        return rows
+    latest = StateChange.objects.filter(campaign=OuterRef("pk")).order_by("-id")
+    decided = Campaign.objects.filter(pk__in=[row.pk for row in rows]).values_list(
+        "pk", Subquery(latest.values("cause")[:1]), Subquery(latest.values("at")[:1])
     )
-    sent = {campaign for campaign, reason in acts.values_list("campaign", "reason") if counts(reason, steering)}
-    together = sent | {row.campaign_id for row in counting}
-    if len(together) > steering.most_campaigns:
-        return counting
-    share = share_of_spend(steering.brand_id, together, now)
-    # A brand with one campaign would never do anything: of one alone the share says nothing.
-    return counting if len(together) > 1 and share > steering.most_share else []
+    why = {pk: (cause, at) for pk, cause, at in decided}
+    return [row for row in rows if not _is_planned(row, *why[row.pk], now)]
 
 
-def counts(reason: str, steering: Steering) -> bool:
-    if reason == Hold.EMERGENCY_STOP:
+def _is_planned(row: RemoteState, cause: str | None, at: datetime | None, now: datetime) -> bool:
+    """The clock or spend has decided it, a moment ago."""
+    if cause == Cause.SPEND or row.campaign.pause_reason in BUDGETS:
+        return cause in CLOCK | {Cause.SPEND}
+    return cause in CLOCK and at is not None and now - at < ONE_GO
+
+
+def is_too_much(rows: Sequence[RemoteState], steering: Steering, now: datetime) -> bool:
+    """Whether these rows, together with what counted in the last quarter of an hour, are more than the brand lets."""
+    if not rows:
         return False
-    return steering.budgets_count or reason not in BUDGETS
+    lately = Act.objects.filter(account__brand=steering.brand_id, counts=True, at__gt=now - ONE_GO)
+    together = set(lately.values_list("campaign", flat=True)) | {row.campaign_id for row in rows}
+    if len(together) > steering.most_campaigns:
+        return True
+    # A brand with one campaign would never do anything: of one alone the share says nothing.
+    return len(together) > 1 and share_of_spend(steering.brand_id, together, now) > steering.most_share
 
 
 def share_of_spend(brand_id: UUID, campaigns: set[UUID], now: datetime) -> Decimal:

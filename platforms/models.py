@@ -109,9 +109,10 @@ class Steering(models.Model):
         help_text="Changes of campaigns that spent more than this share of the last seven days wait for a person.",
     )
     budgets_count = models.BooleanField(
-        "budgets count too",
+        "spend and the clock count too",
         default=False,
-        help_text="If not, pauses for a used-up budget are always sent: they are what this system is for.",
+        help_text="If not, only what people and programs change counts. A budget that is used up and a day that begins "
+        "are then always sent: they are what this system is for.",
     )
     version = models.PositiveIntegerField(default=1, editable=False)
     updated_at = models.DateTimeField(editable=False)
@@ -251,6 +252,7 @@ class Act(models.Model):
     shown = models.CharField("shown there", max_length=10, blank=True, default="")
     reason = models.CharField(max_length=30, blank=True, default="", help_text="Our first hold.")
     attempt = models.PositiveIntegerField(default=0)
+    counts = models.BooleanField(default=False, help_text="It counts against the brand's limit.")
     seconds = models.FloatField(null=True, help_text="From our decision until it was seen there.")
     actor = models.CharField(max_length=200)
     note = models.TextField(blank=True, default="")

@@ -186,15 +186,17 @@ def plan(account_id: UUID, now: datetime) -> Batch | None:
         _new_wish(row)
     nexts = {row.pk: next_step(facts_of(row, account, steering, stopped=stopped)) for row in rows}
     fresh = [row for row in rows if nexts[row.pk].step is Step.SEND and not row.attempts and not row.approved]
-    for row in limits.too_much(fresh, steering, now):
-        row.limited = True
-        nexts[row.pk] = next_step(facts_of(row, account, steering, stopped=stopped))
+    counting = limits.counting(fresh, steering, now)
+    if limits.is_too_much(counting, steering, now):
+        for row in counting:
+            row.limited = True
+            nexts[row.pk] = next_step(facts_of(row, account, steering, stopped=stopped))
     for row in rows:
         _write_step(row, nexts[row.pk], account, now)
         if _written(row) != before[row.pk]:
             row.save()
     to_send = [row for row in rows if nexts[row.pk].step is Step.SEND and (row.next_at is None or row.next_at <= now)]
-    return _claim(account, to_send, now)
+    return _claim(account, to_send, {row.pk for row in counting}, now)
 
 
 def facts_of(row: RemoteState, account: Account, steering: Steering, *, stopped: bool) -> Facts:
@@ -286,16 +288,18 @@ def write_act(
     asked: str = "",
     seconds: float | None = None,
     attempt: int = 0,
+    counts: bool = False,
     actor: str = ACTOR,
     note: str = "",
 ) -> None:
     Act.objects.create(
         campaign=row.campaign, account=account, at=now, kind=kind, asked=asked, shown=row.actual,
-        reason=row.campaign.pause_reason, attempt=attempt, seconds=seconds, actor=actor, note=note[:1_000],
+        reason=row.campaign.pause_reason, attempt=attempt, counts=counts, seconds=seconds, actor=actor,
+        note=note[:1_000],
     )  # fmt: skip
 
 
-def _claim(account: Account, rows: Sequence[RemoteState], now: datetime) -> Batch | None:
+def _claim(account: Account, rows: Sequence[RemoteState], counting: set[UUID], now: datetime) -> Batch | None:
     """The first so many, unless the account is busy or to be left alone. The kill switch is asked in the very statement
     that claims."""
     waits = any(until is not None and until > now for until in (account.busy_until, account.leave_until))
@@ -312,7 +316,10 @@ def _claim(account: Account, rows: Sequence[RemoteState], now: datetime) -> Batc
             RemoteState.objects.filter(pk=row.pk).update(first_sent_at=now)
         asked = wanted(row.campaign.pause_reason)
         by = _approver(row) if row.approved else ACTOR
-        write_act(row, ActKind.SENT, now, asked=asked, attempt=row.attempts, actor=by, account=account)
+        write_act(
+            row, ActKind.SENT, now, asked=asked, attempt=row.attempts, actor=by, account=account,
+            counts=row.pk in counting,
+        )  # fmt: skip
     return Batch(account, {row.campaign.external_id: wanted(row.campaign.pause_reason) for row in rows}, now)
 
 

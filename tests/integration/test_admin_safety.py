@@ -20,8 +20,8 @@ from delivery.models import Delivery
 from enforcement import services
 from enforcement.models import Run
 from pacing.models import PaceAlert, PacedCampaign, Reallocation
-from scheduling.models import Schedule
 from platforms.models import Outgoing, RemoteState
+from scheduling.models import Schedule
 from spending.models import BudgetPeriod, ForcedReset, PeriodKind, Spend, SpendRevision
 from tests.factories import Story
 from tests.integration.admin_client import ACTOR, Person, errors_of, filled, messages_of

@@ -331,6 +331,33 @@ def test_used_up_budgets_count_only_where_the_brand_says_so(counted: bool) -> No
     assert len(loop.platform.asked) == (0 if counted else 1)
 
 
+def test_a_day_that_begins_starts_all_of_them_without_a_person() -> None:
+    loop = Loop()
+    loop.mode(Mode.ENFORCE, most_campaigns=1, most_share=10)
+    [a, *_] = loop.settled(1, 2, 3)
+    loop.story.spend(a, "100")
+    loop.push()
+
+    loop.story.tick("2026-05-06 00:00")
+    loop.push()
+
+    assert set(loop.platform.statuses.values()) == {ENABLED}
+
+
+def test_a_budget_that_a_person_raises_starts_only_so_many() -> None:
+    loop = Loop()
+    loop.mode(Mode.ENFORCE, most_campaigns=2)
+    [a, *_] = loop.settled(1, 2, 3)
+    loop.story.spend(a, "100")
+    loop.push()
+
+    loop.story.change_brand(daily_budget="10000")
+    loop.push()
+
+    assert set(loop.platform.statuses.values()) == {PAUSED}
+    assert loop.row(a).why == "LIMIT"
+
+
 def test_the_kill_switch_holds_everything_and_then_only_what_is_wanted_leaves(loop: Loop) -> None:
     [a, b] = loop.settled(1, 2)
     services.stop_all(reason="A wrong file", actor=ACTOR, now=loop.story.now)
