@@ -8,7 +8,7 @@ from brands.services import audit
 from budget_system.errors import Refused
 from platforms.models import Account
 from platforms.protocol import Account as AccountThere
-from platforms.protocol import PlatformError, Throttled, Unauthorised
+from platforms.protocol import PlatformError, RefusedByPlatform, Throttled, Unauthorised
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +40,11 @@ def failed(account: Account, error: PlatformError | Refused, now: datetime) -> N
     """It has not answered as it should: when it may be asked again, or that a person has to act."""
     needs_person = isinstance(error, Unauthorised | Refused)
     failures = account.failures + 1
+    leave_until: datetime | None = None
     if isinstance(error, Throttled):
         asked = ASKED_TOO_OFTEN if error.retry_after_s is None else timedelta(seconds=max(error.retry_after_s, 1))
         leave_until = now + min(asked, LONGEST)
-    else:
+    elif not isinstance(error, RefusedByPlatform):  # which says no to this, and may well do something else
         leave_until = now + BACK_OFF[min(failures, len(BACK_OFF)) - 1]
     newly = needs_person and not account.needs_person
     _set(

@@ -95,9 +95,10 @@ class AccountStateFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
         match self.value():
             case "works":
-                return queryset.filter(off_at=None, failing_since=None)
+                return queryset.filter(off_at=None, failing_since=None, pull_failing_since=None)
             case "fails":
-                return queryset.filter(off_at=None, failing_since__isnull=False)
+                fails = Q(failing_since__isnull=False) | Q(pull_failing_since__isnull=False)
+                return queryset.filter(fails, off_at=None)
             case "off":
                 return queryset.exclude(off_at=None)
             case _:
@@ -238,17 +239,22 @@ class AccountAdmin(ActionsAdmin):
             return show.badge("Needs you", show.BAD, row.error)
         if row.failing_since is not None:
             return show.badge("Fails", show.WARN, row.error)
+        if row.pull_failing_since is not None:
+            return show.badge("Spend fails", show.WARN, row.pull_error)
         return show.badge("Works", show.GOOD) if row.checked_at else show.badge("Not read yet")
 
     @admin.display(description="because")
     def why(self, row: Account) -> object:
         if row.off_at is not None:
             return show.stacked(row.off_reason, show.small(f"Switched off {_minute(row.off_at)}"))
+        if row.failing_since is None and row.pull_failing_since is not None:
+            words = f"Its spend cannot be read since {_minute(row.pull_failing_since)}; statuses can."
+            return show.stacked(row.pull_error, show.small(words))
         if row.failing_since is None:
             return show.nothing()
         then = "Nothing is asked there until its access is entered anew or checked."
         if not row.needs_person:
-            then = f"It is tried again {_minute(row.leave_until)}."
+            then = f"It is tried again {_minute(row.leave_until) if row.leave_until else 'within minutes'}."
         return show.stacked(f"{row.error} (since {_minute(row.failing_since)})", show.small(then))
 
     @admin.display(description="as it is there")

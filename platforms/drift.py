@@ -52,19 +52,21 @@ def open_drifts(now: datetime) -> list[OpenDrift]:
 
 def broken_accounts(now: datetime) -> list[OpenDrift]:
     """Accounts at which nothing is asked before a person acts, and those that have not answered for a while."""
-    failing = Q(needs_person=True) | Q(failing_since__lte=now - PATIENCE)
-    return [
-        OpenDrift(
-            account.brand_id,
-            None,
-            account.failing_since or now,
-            f"{account} does not work: {account.error}",
-            "Open the account and enter its credentials anew, or see to what it says there."
-            if account.needs_person
-            else "It is tried again by itself. If it lasts, look at the platform's own status page.",
-        )
-        for account in Account.objects.filter(failing, off_at=None).order_by("failing_since", "pk")
-    ]
+    late = now - PATIENCE
+    failing = Q(needs_person=True) | Q(failing_since__lte=late) | Q(pull_failing_since__lte=late)
+    accounts = Account.objects.filter(failing, off_at=None).order_by("failing_since", "pull_failing_since", "pk")
+    return [_broken(account, now) for account in accounts]
+
+
+def _broken(account: Account, now: datetime) -> OpenDrift:
+    if account.failing_since is None:
+        text = f"The spend of {account} cannot be read: {account.pull_error}"
+    else:
+        text = f"{account} does not work: {account.error}"
+    step = "It is tried again by itself. If it lasts, look at the platform's own status page."
+    if account.needs_person:
+        step = "Open the account and enter its credentials anew, or see to what it says there."
+    return OpenDrift(account.brand_id, None, account.failing_since or account.pull_failing_since or now, text, step)
 
 
 def _drift(row: RemoteState) -> OpenDrift:

@@ -52,6 +52,8 @@ class Account(models.Model):
     looked_at = models.DateTimeField(null=True, editable=False)
     pull_at = models.DateTimeField(null=True, editable=False, help_text="When its spend is read next.")
     pulled_at = models.DateTimeField(null=True, editable=False)
+    pull_error = models.TextField(blank=True, default="", editable=False)
+    pull_failing_since = models.DateTimeField(null=True, editable=False)
     restated_on = models.DateField(
         null=True, editable=False, help_text="The account's day on which days past were last read again."
     )

@@ -29,7 +29,7 @@ from enforcement import imports
 from platforms import accounts
 from platforms.connections import Connect, kind_of
 from platforms.models import Account, Pull
-from platforms.protocol import AdPlatform, PlatformError, RemoteSpend
+from platforms.protocol import AdPlatform, PlatformError, RemoteSpend, Throttled, Unauthorised
 from spending.import_options import ImportOptions
 from spending.models import ImportState
 from spending.reports.shapes import Format
@@ -40,6 +40,9 @@ ACTOR = "worker"
 LEASE = timedelta(minutes=3)
 RUN_S = 40.0
 READERS = 8
+AGAIN = timedelta(minutes=2)
+"""When a reading that failed is tried again."""
+_ERROR = ("pull_error", "pull_failing_since")
 LATELY = 1
 """How many days before today are read each time: a day ends, and is still counted for some hours."""
 HEADER = (
@@ -204,16 +207,20 @@ def _read(account: Account, days: Days, key: str, said: str, now: datetime) -> N
     account = accounts.lock(account.pk)
     accounts.works(account, now)
     account.pulled_at, account.pulling_until = now, None
+    account.pull_error, account.pull_failing_since = "", None
     account.pull_at = now + timedelta(seconds=kind_of(account.platform).least_pause_s)
     account.digests = {**account.digests, key: said}
     if days.restated:
         account.restated_on = days.last
-    account.save(update_fields=["pulled_at", "pulling_until", "pull_at", "digests", "restated_on"])
+    account.save(update_fields=["pulled_at", "pulling_until", "pull_at", "digests", "restated_on", *_ERROR])
 
 
 @use_case
 def _failed(account: Account, error: PlatformError | Refused, now: datetime) -> None:
     account = accounts.lock(account.pk)
-    accounts.failed(account, error, now)
-    account.pulling_until, account.pull_at = None, account.leave_until
-    account.save(update_fields=["pulling_until", "pull_at"])
+    if isinstance(error, Throttled | Unauthorised | Refused):
+        accounts.failed(account, error, now)
+    # Otherwise it is the report that fails. What must be paused there is sent all the same.
+    account.pulling_until, account.pull_at = None, max(account.leave_until or now, now + AGAIN)
+    account.pull_error, account.pull_failing_since = error.message[:1_000], account.pull_failing_since or now
+    account.save(update_fields=["pulling_until", "pull_at", *_ERROR])

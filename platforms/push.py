@@ -364,7 +364,8 @@ def _settle_one(
     row: RemoteState, account: Account, asked: Status, answer: Answer, outcome: Outcome | None, now: datetime
 ) -> str:
     if answer.error is not None:
-        row.error, row.next_at = answer.error.message[:1_000], account.leave_until
+        row.error = answer.error.message[:1_000]
+        row.next_at = max(account.leave_until or now, now + _back_off(row.attempts))
         write_act(row, ActKind.REFUSED, now, asked=asked, attempt=row.attempts, note=row.error, account=account)
         return "failed"
     if outcome is None or not outcome.accepted:

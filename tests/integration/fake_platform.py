@@ -18,6 +18,7 @@ class FakePlatform:
         self.says_yes_and_does_no = 0
         """How many more changes are accepted and not carried out."""
         self.refuses: dict[str, Outcome] = {}
+        self.report_error: PlatformError | None = None
         self.calls = 0
 
     def connect(self, account: AccountRow) -> "FakePlatform":
@@ -55,6 +56,8 @@ class FakePlatform:
     def spend(self, first: date, last: date, *, by_hour: bool = False) -> Iterator[RemoteSpend]:
         self._called()
         self.spend_asked.append((first, last))
+        if self.report_error is not None:
+            raise self.report_error
         yield from [row for row in self.spends if first <= row.day <= last]
 
     def spent(self, campaign_id: str, day: str, amount: float, currency: str = "") -> None:

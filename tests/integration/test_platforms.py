@@ -521,6 +521,24 @@ def test_a_campaign_that_nobody_knows_and_another_currency_are_rejected_not_lost
     assert record.report["unknown"][0]["external_id"] == "99"
 
 
+def test_a_report_that_fails_is_told_and_holds_no_pause_up(loop: Loop) -> None:
+    [a] = loop.settled(1)
+    loop.platform.report_error = Unreachable("The report is not ready.")
+    loop.pull()
+    loop.story.spend(a, "100")
+
+    loop.push()
+    loop.later(600)
+
+    assert loop.platform.statuses["1"] == PAUSED
+    assert "cannot be read: The report is not ready." in drift.broken_accounts(loop.story.now)[0].text
+
+    loop.platform.report_error = None
+    loop.pull()
+
+    assert drift.broken_accounts(loop.story.now) == []
+
+
 def test_days_are_those_of_the_account(loop: Loop) -> None:
     loop.platform.there = loop.platform.there._replace(time_zone="America/Los_Angeles")
     loop.settled(1)
