@@ -79,7 +79,7 @@ class SeverityFilter(FixedFilter):
 class AlertAdmin(ActionsAdmin):
     form = AlertForm
     list_display = ("severity_now", "what", "brand_name", "began", "to_do", "state")
-    list_display_links = ("what",)
+    list_display_links = None
     list_select_related = ("brand", "campaign")
     list_filter = (
         StateFilter, KindFilter, SeverityFilter, ("brand", AutocompleteSelectFilter), ("raised_at", DaysFilter)
@@ -134,7 +134,8 @@ class AlertAdmin(ActionsAdmin):
 
     @admin.display(description="what")
     def what(self, alert: Alert) -> SafeString:
-        return show.stacked(alert.title, show.small(alert.text if len(alert.text) < 240 else f"{alert.text[:240]}…"))
+        text = alert.text if len(alert.text) < 240 else f"{alert.text[:240]}…"
+        return show.stacked(show.link_to(alert.title, "alerts_alert", alert.pk), show.small(text))
 
     @admin.display(description="what")
     def told(self, alert: Alert) -> SafeString:
@@ -291,20 +292,18 @@ class AlertRuleAdmin(UseCaseAdmin[AlertRule]):
         "Everybody is told of everything, with sensible limits. Add a rule to change a limit or to leave a kind out, "
         "for one brand or for all."
     )
-    fieldsets = (("Rule", {"fields": ("kind", "brand", "on", "limits", "severity", "does")}),)
+    fieldsets = (("Rule", {"fields": ("kind", "whose", "on", "limits", "severity", "does")}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ("does",)
-        return (
-            ("kind", "brand", "does") if self.may_change(request) else ("kind", "brand", "on", "about_limits", "does")
-        )
+        return ("kind", "whose", "does") if self.may_change(request) else ("kind", "whose", "told", "does")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return (("Rule", {"fields": ("kind", "brand", "on", "limits", "severity")}),)
         if not self.may_change(request):
-            return (("Rule", {"fields": ("kind", "brand", "on", "does")}),)
+            return (("Rule", {"fields": ("kind", "whose", "told", "does")}),)
         return self.fieldsets
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

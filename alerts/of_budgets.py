@@ -65,7 +65,7 @@ def _part_used(
         return
     share = money.percent_used(used, budget)
     level = max((limit for limit in rule.limits if share >= limit), default=0)
-    if not level or (level >= 100 and told_as_paused):
+    if not level or told_as_paused:
         return
     starts = _starts(brand, period, world.now)
     series = f"{kind}:{brand.pk}:{starts:%Y-%m-%d}:{_micros(budget)}"

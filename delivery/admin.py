@@ -366,6 +366,8 @@ class EndpointAdmin(EndpointPages):
 class ReceiverForm(UseCaseForm):
     """E-mail or Slack: where to, from which severity on, and when not."""
 
+    helps = {"name": "Who reads it, such as “Media buyers” or “#acme-budgets”."}
+
     kind = forms.ChoiceField(
         choices=[(kind.value, kind.label) for kind in PEOPLE], widget=Radios, label="How", initial=PEOPLE[0].value,
         help_text="Slack, or what takes the same messages. For a program of yours add a webhook instead.",
@@ -373,7 +375,7 @@ class ReceiverForm(UseCaseForm):
     address = forms.CharField(widget=Textarea(attrs={"rows": 2}), max_length=1_000, label="To", help_text=ADDRESS_HELP)
     minimum_severity = forms.TypedChoiceField(
         coerce=int, choices=SEVERITIES, widget=Select, initial=Severity.WARNING.value, label="Told from",
-        help_text="What is less grave is in the admin and in the digest of another receiver only.",
+        help_text="What is less grave is told in the admin only.",
     )  # fmt: skip
     quiet_from = forms.TimeField(required=False, widget=TimeInput, label="Quiet from", help_text=QUIET_HELP)
     quiet_until = forms.TimeField(
@@ -396,6 +398,7 @@ class ReceiverForm(UseCaseForm):
             return
         if endpoint.kind == EndpointKind.EMAIL:
             self.initial["address"] = endpoint.url
+            self.fields["address"].help_text = "Addresses separated by commas."
         else:
             self.fields["address"].required = False
             self.fields["address"].help_text = "It is a secret and shown nowhere. Empty: it stays as it is."
@@ -418,7 +421,8 @@ class ReceiverAdmin(EndpointPages):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is not None and not self.may_change(request):
             return (("Receiver", {"fields": ("how", "brand_name", "name", "address", "hours")}), HOW_IT_GOES)
-        inputs = ("Receiver", {"fields": ("kind" if obj is None else "how", "brand", "name", "address")})
+        fixed = ("kind", "brand") if obj is None else ("how", "brand_name")
+        inputs = ("Receiver", {"fields": (*fixed, "name", "address")})
         when = (
             "When",
             {"fields": ("minimum_severity", "digest_hour", "quiet_from", "quiet_until", "quiet_for_critical")},
@@ -430,7 +434,7 @@ class ReceiverAdmin(EndpointPages):
         if obj is None:
             return fixed
         if self.may_change(request):
-            return (*fixed, "how", "brand")
+            return (*fixed, "how", "brand_name")
         return (*fixed, "how", "brand_name", "name", "address", "hours")
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
