@@ -82,7 +82,10 @@ CONTEXT = ("request_id", "task_id", "task", "run")
 """What JSON says of where an event comes from. A line names the logger, which is enough for one person's machine."""
 
 
-_EVERY_FEW_SECONDS = ("deliver_task", "expire_reservations_task", "heartbeat_task")
+EVERY_FEW_SECONDS = (
+    "alert_task", "deliver_task", "expire_reservations_task", "heartbeat_task", "look_at_platforms_task",
+    "pull_platforms_task", "push_platforms_task",
+)  # fmt: skip
 
 
 class NotEveryFewSeconds(logging.Filter):
@@ -92,7 +95,7 @@ class NotEveryFewSeconds(logging.Filter):
         if record.levelno > logging.INFO or not record.name.startswith("celery."):
             return True
         message = record.getMessage()
-        return not any(name in message for name in _EVERY_FEW_SECONDS)
+        return not any(name in message for name in EVERY_FEW_SECONDS)
 
 
 STEPS: list[structlog.typing.Processor] = [
