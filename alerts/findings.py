@@ -12,13 +12,15 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, QuerySet
+from django.db.models import CharField, Count, QuerySet
+from django.db.models.functions import Cast
 from django.urls import reverse
 
 from alerts import rules
 from alerts.kinds import Kind, Severity
 from alerts.rules import Rule, Rules
 from brands.models import Brand
+from brands.services import zone_names
 from budget_system import money
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus
@@ -61,6 +63,9 @@ class World:
     now: datetime
     rules: Rules
     brands: dict[UUID, Brand]
+    """Those that are not archived and whose time zone is known here."""
+    hidden: Sequence[UUID]
+    """Those whose time zone is not: they cannot be read. `manage.py doctor` names them."""
     used: Mapping[tuple[UUID, str], Decimal]
     """By brand and kind of period."""
     running: Counter[UUID]
@@ -85,7 +90,15 @@ def budget_of(brand: Brand, kind: PeriodKind) -> Decimal | None:
 
 
 def read_world(now: datetime) -> World:
-    brands = {brand.pk: brand for brand in Brand.objects.current()}
+    unknown = [name for name in zones_in_use() if name not in zone_names()]
+    hidden = list(
+        Brand.objects.alias(zone_name=Cast("timezone", CharField()))
+        .filter(zone_name__in=unknown)
+        .values_list("pk", flat=True)
+        if unknown
+        else ()
+    )
+    brands = {brand.pk: brand for brand in Brand.objects.current().exclude(pk__in=hidden)}
     periods = BudgetPeriod.objects.of_brands().filter(present(zones_in_use(), now), brand__archived_at=None)
     used = {(brand, kind): amount for brand, kind, amount in periods.values_list("brand_id", "kind", "used")}
     campaigns = Campaign.objects.current().filter(brand__archived_at=None).order_by()
@@ -93,13 +106,15 @@ def read_world(now: datetime) -> World:
     counts = active.values_list("brand_id").annotate(count=Count("pk")).values_list("brand_id", "count")
     held: defaultdict[tuple[UUID, Hold], list[Campaign]] = defaultdict(list)
     for campaign in _named(campaigns.filter(pause_reason__in=[hold.value for hold in BUDGET_HOLDS])):
+        if campaign.brand_id not in brands:
+            continue
         campaign.brand = brands[campaign.brand_id]
         held[campaign.brand_id, Hold(campaign.pause_reason)].append(campaign)
     weeks: defaultdict[UUID, set[str]] = defaultdict(set)
     for brand_id, text in campaigns.values_list("brand_id", "week").distinct():
         weeks[brand_id].add(text)
     return World(
-        now, rules.read(), brands, used, Counter(dict(counts)), held,
+        now, rules.read(), brands, hidden, used, Counter(dict(counts)), held,
         {brand_id: _union(texts) for brand_id, texts in weeks.items()},
     )  # fmt: skip
 

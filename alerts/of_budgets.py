@@ -189,10 +189,10 @@ def _campaigns_expected(world: World) -> Iterator[Finding]:
         campaign__daily_budget__isnull=False,
     )  # fmt: skip
     for row in rows.select_related("campaign"):
-        brand, campaign = world.brands[row.brand_id], row.campaign
-        rule = world.rule(Kind.PAUSE_EXPECTED, brand.pk)
+        brand, campaign = world.brands.get(row.brand_id), row.campaign
+        rule = world.rule(Kind.PAUSE_EXPECTED, row.brand_id)
         budget = campaign.daily_budget if campaign else None
-        if campaign is None or budget is None or not rule.on or float(row.used / budget) < LEAST_SHARE:
+        if brand is None or campaign is None or budget is None or not rule.on or float(row.used / budget) < LEAST_SHARE:
             continue
         if row.used >= budget:
             continue

@@ -27,12 +27,12 @@ def findings(world: World) -> Iterator[Finding]:
     yield from _overrides(world)
 
 
-def _current() -> Q:
-    return Q(archived_at=None, brand__archived_at=None)
+def _current(world: World) -> Q:
+    return Q(archived_at=None, brand__archived_at=None) & ~Q(brand__in=world.hidden)
 
 
-def _its_current() -> Q:
-    return Q(campaign__archived_at=None, campaign__brand__archived_at=None)
+def _its_current(world: World) -> Q:
+    return Q(campaign__archived_at=None, campaign__brand__archived_at=None) & ~Q(campaign__brand__in=world.hidden)
 
 
 # --- Emergency stops and breakers ------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def _stops(world: World) -> Iterator[Finding]:
                 world, rule.severity, brand, None, str(brand), brand.emergency_stopped_at,
                 brand.emergency_stop_reason,
             )  # fmt: skip
-    stopped = Campaign.objects.filter(_current(), emergency_stopped_at__isnull=False).select_related("brand")
+    stopped = Campaign.objects.filter(_current(world), emergency_stopped_at__isnull=False).select_related("brand")
     for campaign in stopped.order_by("name", "pk"):
         rule = world.rule(Kind.EMERGENCY_STOP, campaign.brand_id)
         if rule.on:
@@ -54,7 +54,9 @@ def _stops(world: World) -> Iterator[Finding]:
                 world, rule.severity, campaign.brand, campaign, named(campaign),
                 campaign.emergency_stopped_at or world.now, campaign.emergency_stop_reason,
             )  # fmt: skip
-    channels = ChannelBudget.objects.filter(_its_current(), stopped_at__isnull=False).select_related("campaign__brand")
+    channels = ChannelBudget.objects.filter(_its_current(world), stopped_at__isnull=False).select_related(
+        "campaign__brand"
+    )
     for budget in channels.order_by("campaign__name", "channel"):
         campaign = budget.campaign
         rule = world.rule(Kind.EMERGENCY_STOP, campaign.brand_id)
@@ -81,7 +83,9 @@ def _stop(
 
 
 def _breakers(world: World) -> Iterator[Finding]:
-    tripped = ChannelBudget.objects.filter(_its_current(), breaker=BreakerState.OPEN).select_related("campaign__brand")
+    tripped = ChannelBudget.objects.filter(_its_current(world), breaker=BreakerState.OPEN).select_related(
+        "campaign__brand"
+    )
     budgets = list(tripped.order_by("campaign__name", "channel"))
     changes = BreakerChange.objects.filter(
         campaign__in={one.campaign_id for one in budgets}, to_state=BreakerState.OPEN
@@ -120,7 +124,7 @@ PACE_KINDS = {
 
 def _pace_alerts(world: World) -> Iterator[Finding]:
     """The pacer's own alerts that stand: it says when one is over."""
-    standing = PaceAlert.objects.filter(_its_current(), cleared_at=None, kind__in=list(PACE_KINDS))
+    standing = PaceAlert.objects.filter(_its_current(world), cleared_at=None, kind__in=list(PACE_KINDS))
     for row in standing.select_related("campaign__brand").order_by("pk"):
         campaign, kind = row.campaign, PACE_KINDS[AlertKind(row.kind)]
         rule = world.rule(kind, campaign.brand_id)
@@ -156,11 +160,13 @@ def _paused_with_budget(world: World) -> Iterator[Finding]:
     kind = Kind.PAUSED_WITH_BUDGET
     reasons = [Hold.MANUAL.value, Hold.NO_SCHEDULE.value]
     paused = Campaign.objects.filter(
-        _current(), _in_flight(), status=CampaignStatus.PAUSED, pause_reason__in=reasons, manual_pause_until=None,
+        _current(world), _in_flight(), status=CampaignStatus.PAUSED, pause_reason__in=reasons, manual_pause_until=None,
         paused_at__lte=world.now - timedelta(hours=1),
     )  # fmt: skip
     for campaign in paused.order_by("name", "pk"):
-        brand = world.brands[campaign.brand_id]
+        brand = world.brands.get(campaign.brand_id)
+        if brand is None:
+            continue
         campaign.brand = brand
         rule = world.rule(kind, brand.pk)
         since = campaign.paused_at or world.now
@@ -191,9 +197,11 @@ def _never_ran(world: World) -> Iterator[Finding]:
     kind = Kind.NEVER_RAN
     told_as_such = [Hold.MANUAL, Hold.NO_SCHEDULE, Hold.EMERGENCY_STOP, *BUDGET_HOLDS]
     idle = Campaign.objects.filter(
-        _current(), _in_flight(), status=CampaignStatus.PAUSED, paused_at__lte=world.now - timedelta(days=1)
+        _current(world), _in_flight(), status=CampaignStatus.PAUSED, paused_at__lte=world.now - timedelta(days=1)
     ).exclude(pause_reason__in=[hold.value for hold in told_as_such])
     for campaign in idle.order_by("name", "pk"):
+        if campaign.brand_id not in world.brands:
+            continue
         campaign.brand = world.brands[campaign.brand_id]
         zone, rule = campaign.brand.zone, world.rule(kind, campaign.brand_id)
         since = campaign.paused_at or world.now
@@ -213,7 +221,7 @@ def _never_ran(world: World) -> Iterator[Finding]:
 def _overrides(world: World) -> Iterator[Finding]:
     kind = Kind.OVERRIDE_ENDS
     ending = Override.objects.filter(
-        Q(campaign__archived_at=None, campaign__brand__archived_at=None), cleared_at=None, starts_at__lte=world.now,
+        _its_current(world), cleared_at=None, starts_at__lte=world.now,
         ends_at__gt=world.now, ends_at__lte=world.now + timedelta(days=7),
     )  # fmt: skip
     for override in ending.select_related("campaign__brand").order_by("ends_at", "pk"):

@@ -32,7 +32,7 @@ def findings(world: World) -> Iterator[Finding]:
 
 def _stale(world: World) -> Iterator[Finding]:
     kind = Kind.DATA_STALE
-    with_running = [pk for pk, number in world.running.items() if number]
+    with_running = [pk for pk, number in world.running.items() if number and pk in world.brands]
     since = world.now.date() - timedelta(days=MOST_DAYS)
     days = BudgetPeriod.objects.of_brands().filter(kind=PeriodKind.DAY, starts_on__gte=since, posted__gt=0).order_by()
     last_days = dict(days.values_list("brand_id").annotate(last=Max("starts_on")).values_list("brand_id", "last"))
@@ -74,7 +74,7 @@ def _imports(world: World) -> Iterator[Finding]:
         Q(state=ImportState.DONE, rejected__gt=0) | Q(state=ImportState.FAILED), ~Exists(better), dry_run=False,
         created_at__gte=world.now - IMPORTS,
     )  # fmt: skip
-    for record in bad.prefetch_related("brands").order_by("pk"):
+    for record in bad.exclude(brands__in=world.hidden).prefetch_related("brands").order_by("pk"):
         owners = list(record.brands.all())
         brand = owners[0] if len(owners) == 1 else None
         rule = world.rule(kind, brand.pk if brand else None)
@@ -103,7 +103,8 @@ def _imports(world: World) -> Iterator[Finding]:
 
 def _receivers(world: World) -> Iterator[Finding]:
     kind = Kind.WEBHOOK_OFF
-    for endpoint in Endpoint.objects.filter(gave_up=True, off_at__isnull=False).select_related("brand"):
+    off = Endpoint.objects.filter(gave_up=True, off_at__isnull=False).exclude(brand__in=world.hidden)
+    for endpoint in off.select_related("brand"):
         rule = world.rule(kind, endpoint.brand_id)
         if not rule.on or (endpoint.brand is not None and endpoint.brand.archived_at is not None):
             continue

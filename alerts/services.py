@@ -1,7 +1,7 @@
 """Raising and clearing alerts by what is wrong now, and what people do with them. Each is one use case."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -102,6 +102,17 @@ def _refresh(standing: Mapping[str, Alert], found: Mapping[str, Finding]) -> int
 
 def _cut(text: str) -> str:
     return text if len(text) <= 600 else f"{text[:599]}…"
+
+
+KEPT = timedelta(days=365)
+
+
+def tidy(now: datetime) -> int:
+    """Delete alerts that are over for a year, some at a time. What people did with them is on the audit record."""
+    old = Alert.objects.filter(cleared_at__lt=now - KEPT, ended_at__lt=now - KEPT).order_by("ended_at")
+    return (
+        Alert.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:5_000])).delete()[1].get("alerts.Alert", 0)
+    )
 
 
 # --- What people do --------------------------------------------------------------------------------------------------

@@ -4,11 +4,14 @@ What was told is written in the transaction that makes the message, so that noth
 nothing is made: what still stands when they end is told then, and what is over by then is not.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
@@ -17,6 +20,7 @@ from alerts.kinds import LABELS, Kind
 from alerts.models import Alert, AlertQuerySet, Told
 from brands.periods import local_date
 from budget_system.db import use_case
+from budget_system.errors import Busy
 from delivery.messages import Message, Part
 from delivery.models import PEOPLE, Endpoint
 from delivery.payload import EventType
@@ -25,6 +29,7 @@ from delivery.receivers import enqueue
 from delivery.severity import Severity
 from enforcement.explain import local_text
 
+logger = logging.getLogger(__name__)
 AT_ONCE = 500
 """As many alerts are told in one message; their first ones by name."""
 SHOWN = 20
@@ -36,8 +41,12 @@ def tell_all(now: datetime) -> dict[str, int]:
     """Make what messages are due for people. Gives how many of each."""
     counts = {"messages": 0, "digests": 0}
     for endpoint_id in Endpoint.objects.filter(kind__in=PEOPLE, off_at=None).values_list("pk", flat=True):
-        counts["messages"] += tell(endpoint_id, now)
-        counts["digests"] += tell_digest(endpoint_id, now)
+        try:
+            counts["messages"] += tell(endpoint_id, now)
+            counts["digests"] += tell_digest(endpoint_id, now)
+        except (Busy, DatabaseError, ValidationError):  # its brand's row may be held, or unreadable; the others go on
+            logger.exception("Receiver %s could not be told", endpoint_id)
+            counts["failed"] = counts.get("failed", 0) + 1
     return counts
 
 

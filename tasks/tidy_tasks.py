@@ -6,6 +6,7 @@ from celery import shared_task
 from django.contrib.sessions.models import Session
 
 from access import answers
+from alerts import services as alerts
 from budget_system import clock
 from delivery import intake
 
@@ -14,10 +15,11 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="tasks.tidy_tasks.tidy_task")
 def tidy_task() -> dict[str, int]:
-    """Once an hour: forget kept answers of the API, messages of a month ago, and sessions that are over."""
+    """Once an hour: forget kept answers of the API, old messages and alerts, and sessions that are over."""
     now = clock.now()
     counts = {
         "answers": answers.forget_old(now),
+        "alerts": alerts.tidy(now),
         "deliveries": intake.tidy(now),
         "sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
     }

@@ -537,6 +537,33 @@ def test_a_look_takes_as_many_queries_for_many_campaigns_as_for_one(story: Story
     assert queries() <= few + 1
 
 
+def test_a_brand_that_cannot_be_read_keeps_no_other_from_its_alerts(story: Story) -> None:
+    other = Story(name="Zebra")
+    for one in (story, other):
+        one.spend(one.campaign(), "100")
+        one.pause(one.campaign("Waits"))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE brands_brand SET timezone = 'Nowhere/Land' WHERE name = 'Zebra'")
+    later(story, hours=30)
+
+    look(story)
+
+    assert set(Alert.objects.values_list("brand", flat=True)) == {story.brand.pk}
+    assert len(Alert.objects.all()) >= 1
+
+
+def test_alerts_of_a_year_ago_are_tidied_away_and_standing_ones_are_not(story: Story) -> None:
+    story.spend(story.campaign(), "60")
+    look(story)
+    off(Kind.DAY_USED, story)
+    enforcement.emergency_stop_brand(story.brand.pk, reason="x", actor=ACTOR, now=story.now)
+    look(story)
+    later(story, days=366)
+
+    assert services.tidy(story.now) == 1
+    assert {one.kind for one in Alert.objects.all()} == {Kind.EMERGENCY_STOP}
+
+
 # --- Rules -----------------------------------------------------------------------------------------------------------
 
 
