@@ -17,6 +17,7 @@ from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import Panel, RecordAdmin, actor_of, note, noted, query_url
 from budget_system.admin.bulk import DONE, REFUSED, Act, BulkAdmin, Outcome, begin
+from budget_system.admin.export_files import csv_lines
 from budget_system.admin.filters import DaysFilter, FixedFilter, Lookups
 from budget_system.admin.forms import OptionalReasonForm, ReasonForm, UseCaseForm
 from budget_system.admin.pages import ActionsAdmin, ask, object_action
@@ -25,7 +26,7 @@ from budget_system.errors import Refused
 from campaigns.holds import Hold
 from campaigns.models import Campaign
 from campaigns.models import Platform as PlatformCode
-from platforms import services
+from platforms import files, services
 from platforms.adapters import KINDS
 from platforms.drift import at_risk_now
 from platforms.models import (
@@ -48,6 +49,8 @@ UTC = ZoneInfo("UTC")
 CHANGE, APPROVE = "platforms.change_account", "platforms.change_remotestate"
 STOP, GO_ON = "platforms.stop_outgoing", "platforms.resume_outgoing"
 LATEST = 10
+BY_FILE = ("GOOGLE", "META", "MICROSOFT")
+"""Platforms whose own tools take changes in a file."""
 
 
 def _minute(at: datetime | None) -> str:
@@ -129,7 +132,7 @@ class AccountAdmin(ActionsAdmin):
     essentials = ("account", "brand_name", "state", "risk")
     list_fullwidth = True
     autocomplete_fields = ("brand",)
-    actions_detail = ("check_connection", "switch_on", "switch_off")
+    actions_detail = ("check_connection", "download_changes", "uploaded", "switch_on", "switch_off")
     empty_text = (
         "No ad platform is connected: spend comes in reports, and campaigns are changed there by hand. Add an account: "
         "its spend is read by itself, and what is decided here can be carried out there."
@@ -141,8 +144,14 @@ class AccountAdmin(ActionsAdmin):
     # --- Form ---------------------------------------------------------------------------------------------------------
 
     def _kind(self, request: HttpRequest, obj: Account | None) -> Kind | None:
+        """Of the account, or of the one to be added; without fields where changes go in files."""
         code = obj.platform if obj is not None else request.GET.get("platform", "")
-        return KINDS.get(code)
+        by_file = obj.by_file if obj is not None else self._in_files(request)
+        kind = KINDS.get(code)
+        return kind._replace(fields=()) if kind is not None and by_file else kind
+
+    def _in_files(self, request: HttpRequest) -> bool:
+        return request.GET.get("by") == "file" and request.GET.get("platform") in BY_FILE
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kind = self._kind(request, obj)
@@ -153,11 +162,12 @@ class AccountAdmin(ActionsAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         kind = self._kind(request, obj)
         keys = tuple(f"{AccountForm.prefix_of_keys}{field.name}" for field in kind.fields) if kind else ()
+        access = (("Access", {"fields": keys}),) if keys else ()
         if obj is None:
-            return (("Account", {"fields": ("brand", "account_id")}), ("Access", {"fields": keys}))
+            return (("Account", {"fields": ("brand", "account_id")}), *access)
         shown = ("How it goes", {"fields": ("state", "why", "there", "zone_words", "mode", "looked", "spend_read")})
         which = ("Account", {"fields": ("brand", "platform_name", "account_id")})
-        return (shown, which, ("Access", {"fields": keys})) if self.may_change(request) else (shown, which)
+        return (shown, which, *access) if self.may_change(request) else (shown, which)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = ("state", "why", "there", "zone_words", "mode", "looked", "spend_read", "platform_name")
@@ -172,20 +182,24 @@ class AccountAdmin(ActionsAdmin):
                 "title": "Add a platform account",
                 "opts": self.opts,
                 "media": self.media,
-                "kinds": [(self._with_platform(request, code), str(PlatformCode(code).label)) for code in KINDS],
+                "kinds": [(self._with(request, platform=code), str(PlatformCode(code).label)) for code in KINDS],
+                "by_file": [
+                    (self._with(request, platform=code, by="file"), str(PlatformCode(code).label)) for code in BY_FILE
+                ],
             }
             return render(request, "budget/choose_platform.html", context)
         return super().add_view(request, form_url, extra_context)
 
-    def _with_platform(self, request: HttpRequest, code: str) -> str:
+    def _with(self, request: HttpRequest, **more: str) -> str:
         query = request.GET.copy()
-        query["platform"] = code
+        for name, value in more.items():
+            query[name] = value
         return f"?{query.urlencode()}"
 
     def create(self, request: HttpRequest, form: Any, now: datetime) -> Account:
         return services.add_account(
             form.cleaned_data["brand"].pk, request.GET["platform"], form.cleaned_data["account_id"], form.keys(),
-            actor=actor_of(request), now=now,
+            actor=actor_of(request), now=now, by_file=self._in_files(request),
         )  # fmt: skip
 
     def response_add(self, request: HttpRequest, obj: Account, post_url_continue: str | None = None) -> HttpResponse:
@@ -235,6 +249,8 @@ class AccountAdmin(ActionsAdmin):
     def state(self, row: Account) -> SafeString:
         if row.off_at is not None:
             return show.badge("Off", show.BAD, row.off_reason)
+        if row.by_file:
+            return show.badge("By file", show.INFO)
         if row.needs_person:
             return show.badge("Needs you", show.BAD, row.error)
         if row.failing_since is not None:
@@ -306,15 +322,48 @@ class AccountAdmin(ActionsAdmin):
 
     def panels_above(self, obj: Account, now: datetime) -> Sequence[Panel]:
         self.dress([obj], now)
-        return ()
+        return [_campaigns(obj)] if obj.looked_at is not None else ()
 
     def panels_below(self, obj: Account, now: datetime) -> Sequence[Panel]:
-        return [_pulls(obj), _campaigns(obj), _missing(obj)]
+        return [_pulls(obj), _missing(obj)] if obj.looked_at is not None else [_pulls(obj)]
 
     # --- Actions ------------------------------------------------------------------------------------------------------
 
     def offered(self, obj: Account) -> Iterable[str]:
-        return ("check_connection", "switch_off") if obj.off_at is None else ("switch_on",)
+        if obj.off_at is not None:
+            return ("switch_on",)
+        return ("download_changes", "uploaded", "switch_off") if obj.by_file else ("check_connection", "switch_off")
+
+    @object_action("Download changes…", path="file", needs=APPROVE, icon="download")
+    def download_changes(self, request: HttpRequest, obj: Account) -> HttpResponse:
+        rows = files.waiting(obj)
+
+        def run(_: Any) -> HttpResponse:
+            head, *more = files.hand_out(obj.pk, actor=actor_of(request), now=clock.now())
+            response = HttpResponse(b"".join(csv_lines(head, more)), content_type="text/csv; charset=utf-8")
+            response["Content-Disposition"] = f'attachment; filename="changes-{obj.platform.lower()}.csv"'
+            return response
+
+        preview = show.cards(
+            ["campaign", "taken to be", "becomes, as here"],
+            [[show.campaign_label(row.campaign), theirs(row), ours(row)] for row in rows[:50]],
+            "Nothing is to be changed there.",
+        )
+        return ask(
+            self, request, obj, title="Download changes", button="Download the file", form_class=forms.Form, run=run,
+            intro=["Upload the file there, then come back and say so: Uploaded. Or the next report shows it.", preview],
+        )  # fmt: skip
+
+    @object_action("Uploaded…", path="uploaded", needs=APPROVE, icon="check")
+    def uploaded(self, request: HttpRequest, obj: Account) -> HttpResponse:
+        def run(_: Any) -> None:
+            count = files.acknowledge(obj.pk, actor=actor_of(request), now=clock.now())
+            self.say(request, f"Taken to be there as they are here: {count} campaigns of the last file.")
+
+        return ask(
+            self, request, obj, title="Uploaded", button="I have uploaded it", form_class=forms.Form, run=run,
+            intro=["The changes of the files that were downloaded are taken to be carried out there."],
+        )  # fmt: skip
 
     @object_action("Check the connection…", path="check", needs=CHANGE, icon="lan")
     def check_connection(self, request: HttpRequest, obj: Account) -> HttpResponse:
@@ -325,6 +374,10 @@ class AccountAdmin(ActionsAdmin):
         )  # fmt: skip
 
     def _check(self, request: HttpRequest, obj: Account) -> None:
+        if obj.by_file:
+            files.look(obj.pk, clock.now())
+            self.say(request, "Saved. Its campaigns are taken to be there as they are here at this moment.")
+            return
         try:
             there = services.check(obj.pk, actor=actor_of(request), now=clock.now())
         except Refused as error:
@@ -495,7 +548,8 @@ TONES = {
 
 def next_words(row: RemoteState) -> SafeString:
     step = Step(row.step)
-    badge = show.badge(STEP_LABELS[step], show.WARN if row.error else TONES.get(step, show.PLAIN), row.error)
+    label = "In the next file" if step is Step.SEND and row.account.by_file else STEP_LABELS[step]
+    badge = show.badge(label, show.WARN if row.error else TONES.get(step, show.PLAIN), row.error)
     return show.stacked(badge, show.small(_next_line(row, step)))
 
 

@@ -82,6 +82,8 @@ def _why(row: RemoteState) -> str:
     match Step(row.step):
         case Step.DRIFT:
             return "Somebody changed it there."
+        case Step.SEND if row.account.by_file:
+            return "The change goes there in a file, and it is not known that somebody has uploaded it."
         case Step.SEND:
             return f"Sent {row.attempts} times. {row.error}".strip()
         case Step.STOPPED:
@@ -99,6 +101,8 @@ def _advice(row: RemoteState) -> str:
         case Step.DRIFT:
             there = "paused" if wanted(row.campaign.pause_reason) == "ENABLED" else "running"
             return f"Open it under At the platforms: leave it {there} here too, or put ours back."
+        case Step.SEND if row.account.by_file:
+            return "Download the changes on the account's page, upload them there, and say so."
         case Step.SEND:
             return "It is sent again by itself; if it does not help, change it at the platform by hand."
         case Step.STOPPED:

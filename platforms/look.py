@@ -12,7 +12,7 @@ from budget_system.db import use_case
 from budget_system.errors import Refused
 from campaigns.models import Campaign
 from delivery.relay import Clock
-from platforms import accounts
+from platforms import accounts, files
 from platforms.connections import Connect
 from platforms.models import Account, RemoteState
 from platforms.protocol import Account as AccountThere
@@ -39,6 +39,8 @@ def run(
 ) -> dict[str, int]:
     """Look at the accounts that are due; with `now_due` at all that may be asked."""
     counts = {"looked": 0, "failed": 0}
+    for account in _due(clock(), account_id, now_due, by_file=True):
+        files.look(account.pk, clock())
     pool = ThreadPoolExecutor(READERS, thread_name_prefix="platform-look")
     began: dict[Future[Seen], tuple[Account, datetime]] = {}
     fault: BaseException | None = None
@@ -66,9 +68,10 @@ def run(
     return counts
 
 
-def _due(now: datetime, account_id: UUID | None, now_due: bool) -> list[Account]:
+def _due(now: datetime, account_id: UUID | None, now_due: bool, *, by_file: bool = False) -> list[Account]:
     """Those that are due, each taken by whoever is first."""
-    found = Account.objects.filter(Q(leave_until=None) | Q(leave_until__lte=now), off_at=None, needs_person=False)
+    may = Q(leave_until=None) | Q(leave_until__lte=now)
+    found = Account.objects.filter(may, off_at=None, needs_person=False, by_file=by_file)
     due = Q() if now_due else Q(look_at=None) | Q(look_at__lte=now)
     if account_id is not None:
         found = found.filter(pk=account_id)

@@ -28,6 +28,9 @@ class Account(models.Model):
     brand = models.ForeignKey(Brand, models.PROTECT, related_name="platform_accounts")
     platform = models.CharField(max_length=20, choices=PlatformCode.choices)
     account_id = models.CharField("account id", max_length=100)
+    by_file = models.BooleanField(
+        default=False, editable=False, help_text="There is no access to its interface: changes go there in files."
+    )
     credentials = SealedField(editable=False)
 
     name = models.CharField("name there", max_length=200, blank=True, default="", editable=False)

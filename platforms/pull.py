@@ -115,7 +115,9 @@ def _due(now: datetime, account_id: UUID | None, now_due: bool) -> list[Account]
     may = Q(leave_until=None) | Q(leave_until__lte=now)
     due = Q() if now_due else Q(pull_at=None) | Q(pull_at__lte=now)
     # Until the first look nobody knows by which calendar its days are.
-    found = Account.objects.filter(free, may, due, off_at=None, needs_person=False, checked_at__isnull=False)
+    found = Account.objects.filter(
+        free, may, due, off_at=None, needs_person=False, checked_at__isnull=False, by_file=False
+    )
     if account_id is not None:
         found = found.filter(pk=account_id)
     return [

@@ -185,7 +185,8 @@ def plan(account_id: UUID, now: datetime) -> Batch | None:
     for row in rows:
         _new_wish(row)
     nexts = {row.pk: next_step(facts_of(row, account, steering, stopped=stopped)) for row in rows}
-    fresh = [row for row in rows if nexts[row.pk].step is Step.SEND and not row.attempts and not row.approved]
+    in_files = account.by_file  # a person carries them
+    fresh = [row for row in rows if nexts[row.pk].step is Step.SEND and not (in_files or row.attempts or row.approved)]
     counting = limits.counting(fresh, steering, now)
     if limits.is_too_much(counting, steering, now):
         for row in counting:
@@ -195,7 +196,8 @@ def plan(account_id: UUID, now: datetime) -> Batch | None:
         _write_step(row, nexts[row.pk], account, now)
         if _written(row) != before[row.pk]:
             row.save()
-    to_send = [row for row in rows if nexts[row.pk].step is Step.SEND and (row.next_at is None or row.next_at <= now)]
+    to_send = [row for row in rows if nexts[row.pk].step is Step.SEND and not in_files]
+    to_send = [row for row in to_send if row.next_at is None or row.next_at <= now]
     return _claim(account, to_send, {row.pk for row in counting}, now)
 
 
@@ -204,9 +206,10 @@ def facts_of(row: RemoteState, account: Account, steering: Steering, *, stopped:
         reason=row.campaign.pause_reason,
         actual=row.actual_status,
         agreed=row.agreed,
-        mode=Mode(steering.mode),
+        # Who uploads a file has seen what is in it.
+        mode=Mode.ENFORCE if account.by_file else Mode(steering.mode),
         archived=row.campaign.archived_at is not None,
-        ours=row.ours,
+        ours=row.ours or account.by_file,
         approved=Status(row.approved) if row.approved else None,
         left=row.left,
         limited=row.limited,

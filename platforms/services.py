@@ -31,9 +31,13 @@ ACCOUNT_ID_LENGTH = 100
 
 @use_case
 def add_account(
-    brand_id: UUID, platform: str, account_id: str, credentials: Mapping[str, str], *, actor: str, now: datetime
-) -> Account:
-    """A new account of a brand, looked at within a minute. The brand observes until a person chooses another mode."""
+    brand_id: UUID, platform: str, account_id: str, credentials: Mapping[str, str], *, actor: str, now: datetime,
+    by_file: bool = False,
+) -> Account:  # fmt: skip
+    """A new account of a brand, looked at within a minute. The brand observes until a person chooses another mode.
+
+    `by_file`: without access to the platform's interface; changes go there in files.
+    """
     brand = Brand.objects.filter(pk=brand_id, archived_at=None).first()
     if brand is None:
         raise NotFound("There is no such brand.", field="brand")
@@ -42,11 +46,12 @@ def add_account(
     if Account.objects.filter(brand=brand, platform=platform, account_id=account_id).exists():
         raise Refused("This brand has this account already.", field="account_id")
     given = {field.name: credentials.get(field.name, "").strip() for field in kind.fields}
-    if missing := [field.label for field in kind.fields if field.required and not given[field.name]]:
+    missing = [field.label for field in kind.fields if field.required and not given[field.name]]
+    if missing and not by_file:
         raise Refused(f"This is missing: {', '.join(missing)}.", field="credentials")
     account = Account.objects.create(
-        brand=brand, platform=platform, account_id=account_id, credentials=sealed(given), created_at=now,
-        updated_at=now,
+        brand=brand, platform=platform, account_id=account_id, credentials=sealed(given), by_file=by_file,
+        created_at=now,        updated_at=now,
     )  # fmt: skip
     Steering.objects.get_or_create(brand=brand, defaults={"updated_at": now})
     after = {"platform": platform, "account_id": account_id}

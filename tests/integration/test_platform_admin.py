@@ -77,6 +77,30 @@ def test_an_account_that_is_refused_says_why_and_waits_for_a_person(loop: Loop, 
     assert (kept["refresh_token"], kept["client_secret"]) == ("secret-3", "secret-1")
 
 
+def test_without_access_changes_go_in_a_file_and_are_acknowledged(loop: Loop, ann: Person) -> None:
+    Account.objects.all().delete()
+    a = loop.campaign(1)
+    url = reverse("admin:platforms_account_add") + "?platform=GOOGLE&by=file"
+    added = ann.client.post(url, {"brand": str(loop.story.brand.pk), "account_id": "123"}, follow=True)
+    account = Account.objects.get()
+    loop.push()
+    loop.story.pause(a)
+    loop.push()
+
+    page = ann.client.get(reverse("admin:platforms_account_download_changes", args=[account.pk]))
+    file = ann.client.post(reverse("admin:platforms_account_download_changes", args=[account.pk]))
+    waits = loop.step(a)
+    ann.sends("platforms_account_uploaded", account.pk)
+    loop.push()
+
+    assert "taken to be there as they are here" in messages_of(added)[0]
+    assert "C1 · Acme" in text_of(page)
+    assert file.content.decode("utf-8-sig").splitlines() == ["Campaign,Campaign status", "C1,Paused"]
+    assert waits == Step.SEND
+    assert loop.step(a) == Step.IN_STEP
+    assert loop.platform.calls == 0
+
+
 def test_what_is_missing_is_said_on_its_field(loop: Loop, ann: Person) -> None:
     response = add(ann, loop, key_refresh_token="", account_id="99")
 

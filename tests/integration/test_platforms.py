@@ -1,5 +1,6 @@
 """The loop with an ad platform: what we want is sent and seen there, and what somebody changes there is not undone."""
 
+import io
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,13 @@ from brands.models import AuditEntry
 from budget_system.errors import Conflict
 from campaigns.holds import Hold
 from campaigns.models import Campaign
+from enforcement import imports
 from enforcement import services as enforcement
-from platforms import drift, look, pull, push, services
+from platforms import drift, files, look, pull, push, services
 from platforms.models import Account, Act, ActKind, Outgoing, Pull, RemoteState, Steering
 from platforms.protocol import Outcome, Status, Throttled, Unauthorised, Unreachable
 from platforms.steps import Mode, Step
+from spending.import_options import ImportOptions
 from spending.models import PeriodKind, Spend, SpendImport
 from tests.factories import ACTOR, Story
 from tests.figures import Figure
@@ -450,6 +453,39 @@ def test_wrong_credentials_stop_the_account_until_a_person_acts(loop: Loop) -> N
     assert loop.platform.statuses["1"] == PAUSED
 
 
+def test_what_a_killed_worker_had_claimed_is_sent_again_when_its_lease_has_ended(loop: Loop) -> None:
+    [a] = loop.settled(1)
+    loop.story.spend(a, "100")
+    loop.later(1)
+    claimed = push.plan(loop.account.pk, loop.story.now)  # and then it is killed
+    assert claimed is not None
+
+    loop.push()
+    assert loop.platform.asked == []
+
+    loop.later(push.LEASE.total_seconds())
+    loop.push()
+
+    assert loop.platform.statuses["1"] == PAUSED
+    assert loop.row(a).attempts == 0
+    assert loop.acts(a) == [ActKind.SENT, ActKind.SENT, ActKind.CONFIRMED]
+
+
+def test_a_late_answer_changes_nothing_that_was_sent_since(loop: Loop) -> None:
+    [a] = loop.settled(1)
+    loop.story.spend(a, "100")
+    late = push.plan(loop.account.pk, loop.story.now)
+    assert late is not None
+    loop.later(push.LEASE.total_seconds() + 1)
+    loop.push()
+    before = loop.row(a)
+
+    push.settle(late, push.Answer(Unreachable("No answer.")), loop.story.now)
+
+    after = loop.row(a)
+    assert (after.step, after.error, after.next_at) == (before.step, before.error, before.next_at)
+
+
 def test_credentials_are_nowhere_to_be_read(loop: Loop) -> None:
     services.change_account(
         loop.account.pk, credentials={"refresh_token": "other-secret"}, actor=ACTOR, now=loop.story.now
@@ -537,6 +573,33 @@ def test_a_report_that_fails_is_told_and_holds_no_pause_up(loop: Loop) -> None:
     loop.pull()
 
     assert drift.broken_accounts(loop.story.now) == []
+
+
+@pytest.mark.parametrize(("spent", "step"), [("0", Step.IN_STEP), ("5", Step.SEND)])
+def test_a_file_is_acknowledged_by_the_next_report(spent: str, step: Step) -> None:
+    loop = Loop()
+    Account.objects.all().delete()
+    now = loop.story.now
+    account = services.add_account(loop.story.brand.pk, "META", "9", {}, actor=ACTOR, now=now, by_file=True)
+    a, b = (loop.story.campaign(name, platform="META", external_id=name) for name in "AB")
+    loop.look()
+    loop.push()
+    loop.story.pause(a)
+    loop.push()
+    handed_out = files.hand_out(account.pk, actor=ACTOR, now=loop.story.now)
+
+    loop.story.clock("2026-05-07 09:00")
+    amounts = [("A", spent), ("B", "7")]
+    report = "".join(f"2026-05-06,{one},{amount},EUR\n" for one, amount in amounts if amount != "0")
+    imports.start_import(
+        io.BytesIO(f"day,campaign id,cost,currency\n{report}".encode()), "meta.csv",
+        ImportOptions(source="meta_ads", brand_id=loop.story.brand.pk), actor=ACTOR, now=loop.story.now,
+    )  # fmt: skip
+    loop.look()
+    loop.push()
+
+    assert handed_out[1:] == [["A", "A", "PAUSED"]]
+    assert (loop.step(a), loop.step(b)) == (step, Step.IN_STEP)
 
 
 def test_days_are_those_of_the_account(loop: Loop) -> None:
