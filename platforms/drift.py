@@ -60,7 +60,7 @@ def broken_accounts(now: datetime) -> list[OpenDrift]:
 
 def _broken(account: Account, now: datetime) -> OpenDrift:
     if account.failing_since is None:
-        text = f"The spend of {account} cannot be read: {account.pull_error}"
+        text = f"{account} does not work as it should. Its spend cannot be read: {account.pull_error}"
     else:
         text = f"{account} does not work: {account.error}"
     step = "It is tried again by itself. If it lasts, look at the platform's own status page."

@@ -25,6 +25,8 @@ from campaigns.models import Campaign, CampaignStatus, Override, StateChange
 from enforcement.decision import Cause as HoldCause
 from enforcement.explain import Explanation, explain, local_text
 from enforcement.services import Cause
+from platforms.models import STATUS_LABELS, STEP_LABELS, RemoteState
+from platforms.steps import Step
 from spending.figures import Spent, Use, spent
 from spending.history import budgets_by_day, by_day, by_hour, days
 
@@ -77,6 +79,7 @@ def state_panel(campaign: Campaign, now: datetime) -> SafeString:
         "bars": _bars(campaign, uses),
         "override": _override(campaign, uses[campaign.pk], now),
         "next_check": local_text(campaign.brand.zone, campaign.next_check_at, now),
+        "there": _there(campaign),
     }
     if isinstance(explanation, str):
         return render_to_string("budget/campaign_state.html", {**context, "problem": explanation})
@@ -90,6 +93,16 @@ def state_panel(campaign: Campaign, now: datetime) -> SafeString:
             "stale": _stale(campaign, explanation),
         },
     )
+
+
+def _there(campaign: Campaign) -> SafeString:
+    """What its platform shows, where an account is connected."""
+    row = RemoteState.objects.select_related("account").filter(pk=campaign.pk).first()
+    if row is None:
+        return SafeString()
+    sentence = f"At {row.account.get_platform_display()} it is {STATUS_LABELS[row.actual_status].lower()}:"
+    url = show.page_url("platforms_remotestate", row.pk)
+    return format_html("{} {}.", sentence, show.link(url, STEP_LABELS[Step(row.step)].lower()))
 
 
 def _hold_lines(campaign: Campaign, explanation: Explanation, now: datetime) -> list[HoldLine]:

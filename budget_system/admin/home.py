@@ -38,6 +38,9 @@ from enforcement.pace import is_over, is_under, passed_share, ratio
 from enforcement.snapshots import zones_in_use
 from pacing.channels import label
 from pacing.models import PaceAlert
+from platforms.drift import at_risk_now
+from platforms.models import Account, RemoteState
+from platforms.steps import Step
 from scheduling.windows import week_from_text
 from spending import import_access
 from spending.figures import Spent, most_used, spent
@@ -238,6 +241,7 @@ def _needs(
         step = "Nothing is lost meanwhile: spend is taken, and stops on its own budget at once."
         yield Need(show.BAD, f"The worker does not look. {tick[1]}", _list("enforcement_run"), step)
     yield from _stops(brands, campaigns, now)
+    yield from _at_platforms(caller)
     paces = _paces(rows, now)
     for row in rows:
         yield from _needs_of(row, paces.get(row.brand.pk), now)
@@ -277,6 +281,32 @@ def _receivers_off(caller: Caller) -> Iterator[Need]:
         whose = f"{endpoint.brand}: " if endpoint.brand else ""
         text = f"{whose}“{endpoint.name}” ({endpoint.get_kind_display()}) was switched off: nothing arrived there"
         yield Need(show.BAD, text, url, "See whether it is still there, and switch it on again.")
+
+
+def _at_platforms(caller: Caller) -> Iterator[Need]:
+    """Campaigns whose platform shows something else than was decided, and what waits for approval."""
+    if not caller.may("platforms.view_remotestate"):
+        return
+    states = caller.only_theirs(RemoteState.objects.filter(campaign__archived_at=None), "campaign__brand")
+    counts = states.exclude(step=Step.SEND).aggregate(
+        risk=Count("pk", filter=at_risk_now()),
+        drift=Count("pk", filter=Q(step=Step.DRIFT) & ~at_risk_now()),
+        waits=Count("pk", filter=Q(step=Step.WAITING) & ~at_risk_now()),
+    )
+    name = "platforms_remotestate"
+    if counts["risk"]:
+        text = f"{_count(counts['risk'], 'campaign')} of those stopped here may still spend at their platform"
+        yield Need(show.BAD, text, _list(name, risk="yes"), "Approve what waits, or pause them there by hand.")
+    if counts["drift"]:
+        text = f"{_count(counts['drift'], 'campaign')} changed at the platform by somebody"
+        yield Need(show.WARN, text, _list(name, step=Step.DRIFT), "Take each over, or put ours back.")
+    if counts["waits"]:
+        text = f"{_count(counts['waits'], 'change')} for a platform to be approved"
+        yield Need(show.WARN, text, _list(name, step=Step.WAITING), "Look at them, and approve or leave them.")
+    broken = caller.only_theirs(Account.objects.filter(needs_person=True, off_at=None))
+    for account in broken.select_related("brand").order_by("failing_since")[:EACH_SHOWN]:
+        url = reverse("admin:platforms_account_change", args=[account.pk])
+        yield Need(show.BAD, f"{account.brand}: {account} does not let us in", url, account.error)
 
 
 def _pace_alerts(caller: Caller) -> Iterator[Need]:

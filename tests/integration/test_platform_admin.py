@@ -121,6 +121,7 @@ def test_what_waits_is_approved_after_a_preview(loop: Loop, ann: Person) -> None
     loop.story.spend(a, "100")
     loop.push()
     listed = text_of(ann.opens("platforms_remotestate_changelist"))
+    overview = text_of(ann.opens("index"))
     states = [str(a.pk), str(b.pk)]
 
     preview = ann.client.post(
@@ -131,6 +132,7 @@ def test_what_waits_is_approved_after_a_preview(loop: Loop, ann: Person) -> None
     loop.push()
 
     assert "Spends what must not be spent" in listed
+    assert "2 campaigns of those stopped here may still spend at their platform" in overview
     assert "becomes, as here" in text_of(preview)
     assert text_of(done).count("is paused there within seconds") == 2
     assert set(loop.platform.statuses.values()) == {Status.PAUSED}
@@ -148,6 +150,7 @@ def test_a_drift_is_taken_over_from_its_page(loop: Loop, ann: Person) -> None:
     assert "It is paused by hand here too." in messages_of(response)[0]
     assert loop.story.holds(a) == (Hold.MANUAL,)
     assert RemoteState.objects.get().step == Step.IN_STEP
+    assert "At Google Ads it is paused: in step." in text_of(ann.opens("campaigns_campaign_change", a.pk))
 
 
 def test_the_kill_switch_is_on_every_page_while_it_is_on(loop: Loop, ann: Person) -> None:

@@ -39,6 +39,9 @@ class Loop:
     def mode(self, mode: Mode, **more: Any) -> None:
         services.change_steering(self.story.brand.pk, {"mode": mode.value, **more}, actor=ACTOR, now=self.story.now)
 
+    def mode_limits_off(self) -> None:
+        self.mode(Mode.ENFORCE, most_campaigns=1_000, most_share=100)
+
     def campaign(self, number: int = 1, actual: Status = ENABLED, **more: Any) -> Campaign:
         campaign = self.story.campaign(f"C{number}", platform="GOOGLE", external_id=str(number), **more)
         self.platform.statuses[str(number)] = actual
