@@ -150,7 +150,7 @@ def test_a_drift_is_taken_over_from_its_page(loop: Loop, ann: Person) -> None:
     assert "It is paused by hand here too." in messages_of(response)[0]
     assert loop.story.holds(a) == (Hold.MANUAL,)
     assert RemoteState.objects.get().step == Step.IN_STEP
-    assert "At Google Ads it is paused: in step." in text_of(ann.opens("campaigns_campaign_change", a.pk))
+    assert "At Google Ads it is paused: in step" in text_of(ann.opens("campaigns_campaign_change", a.pk))
 
 
 def test_the_kill_switch_is_on_every_page_while_it_is_on(loop: Loop, ann: Person) -> None:
