@@ -139,7 +139,7 @@ class AlertAdmin(ActionsAdmin):
 
     @admin.display(description="what")
     def told(self, alert: Alert) -> SafeString:
-        return show.stacked(alert.title, show.small(alert.text))
+        return show.lines((alert.title, show.small(alert.text)))
 
     @admin.display(description="brand")
     def brand_name(self, alert: Alert) -> object:
@@ -149,7 +149,7 @@ class AlertAdmin(ActionsAdmin):
 
     @admin.display(description="figures")
     def figures_now(self, alert: Alert) -> object:
-        return show.lines(f"{name}: {figure}" for name, figure in alert.figures) or show.nothing()
+        return show.lines(f"{name}: {figure}" for name, figure in alert.figures) or show.nothing("all are above")
 
     @admin.display(description="what to do")
     def to_do(self, alert: Alert) -> str:

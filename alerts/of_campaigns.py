@@ -77,7 +77,7 @@ def _stop(
         severity, f"{name}: emergency stop",
         f"Stopped {local_text(brand.zone, since, world.now)}: {reason.rstrip('. ')}. "
         "It does not run again without a person.",
-        [("stopped", local_text(brand.zone, since, world.now)), ("reason", reason)], since, CLEAR_STOP,
+        [], since, CLEAR_STOP,
         page("campaigns_campaign", campaign.pk) if campaign else page("brands_brand", brand.pk),
     )  # fmt: skip
 

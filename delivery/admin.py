@@ -517,6 +517,14 @@ def attempts_words(one: Delivery) -> str:
     return f"{one.attempts} of {ATTEMPTS}" if one.state == DeliveryState.PENDING else str(one.attempts)
 
 
+def _readable(one: Delivery) -> str:
+    """What is sent, as a person reads it: of a mail its text, without the HTML that says the same."""
+    body = json.loads(one.body)
+    if one.endpoint.kind == EndpointKind.EMAIL:
+        return f"{body['subject']}\n\n{body['text']}"
+    return json.dumps(body, indent=2, ensure_ascii=False)
+
+
 class MessageForm(UseCaseForm):
     """Nothing is written here: sending again has a page of its own."""
 
@@ -540,7 +548,7 @@ class DeliveryAdmin(ActionsAdmin):
     list_fullwidth = True
     actions = ("send_again",)
     actions_detail = ("resend",)
-    empty_text = "Nothing was told yet: messages of webhooks are here for 30 days, with each attempt and what it said."
+    empty_text = "Nothing was told yet: messages of webhooks and receivers are here for 30 days, with each attempt."
     fieldsets = (
         ("Message", {"fields": ("what", "endpoint_name", "brand_name", "happened")}),
         ("How it goes", {"fields": ("state_now", "tried", "when")}),
@@ -564,15 +572,14 @@ class DeliveryAdmin(ActionsAdmin):
             for one in obj.log.all()[:50]
         ]
         attempts = show.cards(["at", "attempt", "what came of it", "took", "answer"], log, "It was not tried yet.")
-        text = json.dumps(json.loads(obj.body), indent=2, ensure_ascii=False)
-        body = format_html('<pre class="font-mono overflow-x-auto text-xs" tabindex="0">{}</pre>', text)
+        body = format_html('<pre class="font-mono overflow-x-auto text-xs" tabindex="0">{}</pre>', _readable(obj))
         return [Panel("Attempts", attempts), Panel("What is sent", body)]
 
     @admin.display(description="happened")
     def happened(self, one: Delivery) -> str:
         return _minute(one.happened_at)
 
-    @admin.display(description="webhook")
+    @admin.display(description="to")
     def endpoint_name(self, one: Delivery) -> SafeString:
         webhook = one.endpoint.kind == EndpointKind.WEBHOOK
         return show.link_to(

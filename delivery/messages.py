@@ -90,7 +90,9 @@ def _html_part(part: Part) -> str:
 
 def slack(message: Message) -> dict[str, object]:
     """`text` is what notifications show; blocks are what is read. What Slack itself reads is escaped."""
-    blocks = [_section(f"*{_mrkdwn(message.subject)}*" + (f"\n{_mrkdwn(message.intro)}" if message.intro else ""))]
+    intro = f"*{_mrkdwn(message.subject)}*" + (f"\n{_mrkdwn(message.intro)}" if message.intro else "")
+    alone = len(message.parts) == 1 and message.parts[0].heading == message.subject
+    blocks = [] if alone else [_section(intro)]
     blocks += [_section(_slack_part(part)) for part in message.parts[:SLACK_PARTS]]
     if len(message.parts) > SLACK_PARTS:
         blocks.append(_section(f"And {len(message.parts) - SLACK_PARTS} more, in the list of alerts."))
