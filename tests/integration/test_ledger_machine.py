@@ -562,9 +562,11 @@ class LedgerMachine(RuleBasedStateMachine):
             )  # fmt: skip
             return Outcome.RECORDED
         assert spend_id == known.id
+        if correct and known.voided:
+            return Outcome.REFUSED
         if content == known.content if correct else (*content, row.description) == known.first:
             return Outcome.REPLAYED
-        if not correct or known.voided or known.campaign is not campaign:
+        if not correct or known.campaign is not campaign:
             return Outcome.REFUSED
         known.amount, known.day, known.kind = plan.micros, row.spend_date, plan.kind
         return Outcome.CORRECTED
