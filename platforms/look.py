@@ -71,7 +71,7 @@ def run(
 def _due(now: datetime, account_id: UUID | None, now_due: bool, *, by_file: bool = False) -> list[Account]:
     """Those that are due, each taken by whoever is first."""
     may = Q(leave_until=None) | Q(leave_until__lte=now)
-    found = Account.objects.filter(may, off_at=None, needs_person=False, by_file=by_file)
+    found = Account.objects.filter(may, off_at=None, needs_person=False, by_file=by_file, brand__archived_at=None)
     due = Q() if now_due else Q(look_at=None) | Q(look_at__lte=now)
     if account_id is not None:
         found = found.filter(pk=account_id)

@@ -118,6 +118,7 @@ def _due(now: datetime, account_id: UUID | None, now_due: bool) -> list[Account]
     found = Account.objects.filter(
         free, may, due, off_at=None, needs_person=False, checked_at__isnull=False, by_file=False
     )
+    found = found.filter(brand__archived_at=None)
     if account_id is not None:
         found = found.filter(pk=account_id)
     return [
