@@ -275,6 +275,8 @@ class AccountAdmin(ActionsAdmin):
 
     @admin.display(description="as it is there")
     def there(self, row: Account) -> object:
+        if row.by_file:
+            return show.nothing("not seen: there is no access to its interface")
         if row.checked_at is None:
             return show.nothing("not read yet")
         facts = ", ".join(filter(None, (row.name, row.currency, row.time_zone)))
@@ -293,6 +295,8 @@ class AccountAdmin(ActionsAdmin):
 
     @admin.display(description="mode")
     def mode(self, row: Account) -> SafeString:
+        if row.by_file:
+            return show.nothing("a person carries its changes there in a file")
         label = str(noted(row, "mode")).capitalize()
         return show.link_to(label, "platforms_steering", row.brand_id)
 
@@ -318,6 +322,8 @@ class AccountAdmin(ActionsAdmin):
 
     @admin.display(description="spend read")
     def spend_read(self, row: Account) -> object:
+        if row.by_file:
+            return show.nothing("comes in report files")
         return show.nothing("not yet") if row.pulled_at is None else show.ago(row.pulled_at, noted(row, "now"))
 
     def panels_above(self, obj: Account, now: datetime) -> Sequence[Panel]:
