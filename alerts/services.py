@@ -39,7 +39,8 @@ def _sync(found: Mapping[str, Finding], number: int, world: World) -> dict[str, 
         return {"skipped": 1}
     standing = {alert.key: alert for alert in Alert.objects.filter(cleared_at=None)}
     raised = _raise(_not_told_before([one for key, one in found.items() if key not in standing]), now)
-    over = [alert for key, alert in standing.items() if key not in found]
+    gone = [alert.pk for key, alert in standing.items() if key not in found]
+    over = list(_lock(gone))  # as they are now: a person may be resolving one of them
     _clear(over, found.values(), world)
     refreshed = _refresh(standing, found)
     return {"raised": raised, "cleared": len(over), "refreshed": refreshed}

@@ -136,7 +136,7 @@ def test_a_used_up_budget_is_told_as_a_pause_with_figures_and_its_end_as_the_res
     assert "Wed 00:00 Europe/Berlin" in paused.text
     assert paused.severity == Severity.CRITICAL
     assert not of(Kind.DAY_USED).filter(level=100).exists(), "one message about one event"
-    assert over.ending == "The budget is free again: 2 campaigns of the brand run."
+    assert over.ending == "Now 2 campaigns of the brand run."
 
 
 def test_a_resume_says_so_if_something_else_holds_the_campaign(story: Story) -> None:
@@ -150,7 +150,19 @@ def test_a_resume_says_so_if_something_else_holds_the_campaign(story: Story) -> 
 
     assert paused.title == "Search · Acme: its daily budget is used up, it is paused"
     assert paused.campaign_id == a.pk
-    assert only(Kind.BUDGET_PAUSE).ending == "The budget is free again. It is still held: outside schedule."
+    assert only(Kind.BUDGET_PAUSE).ending == "What holds it now: outside schedule."
+
+
+def test_an_override_is_no_free_budget(story: Story) -> None:
+    a = story.campaign()
+    story.spend(a, "100")
+    look(story)
+    story.override(a, Hold.DAILY_BUDGET_EXCEEDED)
+
+    look(story)
+
+    assert only(Kind.BUDGET_PAUSE).ending == "Now 1 campaign of the brand runs."
+    assert only(Kind.DAY_USED).title == "Acme: 100 % of the daily budget is used"
 
 
 def test_a_budget_that_gives_way_to_another_is_no_resume(story: Story) -> None:
