@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db.models import Exists, F, Q, QuerySet
 
 from budget_system.db import use_case
-from budget_system.errors import Refused
+from budget_system.errors import Busy, Refused
 from campaigns.models import CampaignStatus
 from delivery.relay import Clock
 from platforms import accounts, limits
@@ -82,7 +82,9 @@ def run(
             if plan_at <= now < began + length:
                 plan_at = now + PLAN_EVERY
                 for due in _with_something_to_do(account_id):
-                    batch = plan(due, now)
+                    if len(busy) >= CALLS:
+                        break  # what is claimed leaves at once: a claim that waits would not hear of the kill switch
+                    batch = _planned(due, clock())
                     if batch is not None:
                         counts["sent"] += len(batch.asked)
                         _begin(batch, pool, connect, read_back_s, busy, clock)
@@ -101,6 +103,14 @@ def run(
     if fault is not None:
         raise fault
     return dict(counts)
+
+
+def _planned(account_id: UUID, now: datetime) -> Batch | None:
+    """None too where somebody else holds the account at this moment: the next second finds it again."""
+    try:
+        return plan(account_id, now)
+    except Busy:
+        return None
 
 
 def _begin(

@@ -24,6 +24,7 @@ from tests.integration.fake_platform import FakePlatform
 
 pytestmark = pytest.mark.django_db
 ENABLED, PAUSED = Status.ENABLED, Status.PAUSED
+META = {"access_token": "meta-secret"}
 KEYS = {"client_id": "client", "client_secret": "client-secret", "refresh_token": "refresh-secret"}
 
 
@@ -109,6 +110,22 @@ def test_all_campaigns_of_a_brand_are_one_call(loop: Loop) -> None:
     loop.push()
 
     assert loop.platform.asked == [{"1": PAUSED, "2": PAUSED, "3": PAUSED}]
+
+
+def test_more_accounts_than_calls_take_turns(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push, "CALLS", 1)
+    [a] = loop.settled(1)
+    other = services.add_account(loop.story.brand.pk, "META", "9", META, actor=ACTOR, now=loop.story.now)
+    b = loop.story.campaign("B", platform="META", external_id="b")
+    loop.platform.statuses["b"] = ENABLED
+    loop.look()
+    loop.push()
+    loop.story.spend(a, "100")
+
+    loop.push()
+
+    assert loop.row(b).account_id == other.pk
+    assert loop.platform.asked == [{"1": PAUSED}, {"b": PAUSED}]
 
 
 def test_only_the_latest_wish_is_sent(loop: Loop) -> None:
