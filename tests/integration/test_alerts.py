@@ -197,6 +197,18 @@ def test_a_pause_is_announced_at_the_rate_of_today(story: Story) -> None:
     assert "Tue 13:17 Europe/Berlin" in alert.text or "Tue 13:18 Europe/Berlin" in alert.text
 
 
+def test_a_pause_of_a_campaign_by_its_own_budget_is_announced_within_its_open_hours(story: Story) -> None:
+    a = story.campaign("Search", rows=[window(TUE, "10:00", "14:00")], daily_budget="10")
+    story.campaign("Around the clock", daily_budget="10")
+    story.tick("2026-05-05 12:00")
+    story.spend(a, "8")  # in two open hours: 2 more take 30 minutes
+    look(story)
+
+    alert = only(Kind.PAUSE_EXPECTED)
+    assert alert.title == "Search · Acme: the daily budget will be used up in about 30 min"
+    assert alert.campaign_id == a.pk
+
+
 def test_a_brand_over_its_pace_is_told_of_once_a_day(story: Story) -> None:
     campaign = story.campaign()
     story.clock("2026-05-05 06:00")
