@@ -105,7 +105,7 @@ test-slow: ## Matrices, races, kills, larger files; the rest on SQLite
 	$(READY) test -m tools.test --only "all on SQLite"
 
 test-faults: ## Faults by number: kills, cuts, wrong clocks
-	$(READY) test -m tools.servers -- pytest -m "faults or fault" --timeout 900 tests
+	$(READY) test -m tools.servers -- pytest -n 2 --dist loadgroup -m "faults or fault" --timeout 900 tests
 
 test-browser: ## The pages in a headless Chromium [BROWSER=path]
 	$(READY) test -m tools.servers -- pytest -m browser tests/browser
