@@ -523,7 +523,7 @@ class SteeringAdmin(ActionsAdmin):
 def mode_words(mode: str) -> str:
     return {
         Mode.OBSERVE: "nothing is sent; what would be sent is written down.",
-        Mode.SUGGEST: "each change waits for approval under At the platforms.",
+        Mode.SUGGEST: "each change waits for approval under Campaigns at the platforms.",
         Mode.ENFORCE: "changes are sent by themselves.",
     }[Mode(mode)]
 
@@ -839,6 +839,7 @@ class OutgoingAdmin(ActionsAdmin):
     form = OutgoingForm
     brand_path = None
     list_display = ("what", "state", "why", "waits")
+    empty_text = "Changes leave as each brand's mode lets them. Open the switch to stop them all."
     sortable_by = ()
     ordering = ("pk",)
     actions_detail = ("stop", "resume")

@@ -100,7 +100,7 @@ def _advice(row: RemoteState) -> str:
     match Step(row.step):
         case Step.DRIFT:
             there = "paused" if wanted(row.campaign.pause_reason) == "ENABLED" else "running"
-            return f"Open it under At the platforms: leave it {there} here too, or put ours back."
+            return f"Open it under Campaigns at the platforms: leave it {there} here too, or put ours back."
         case Step.SEND if row.account.by_file:
             return "Download the changes on the account's page, upload them there, and say so."
         case Step.SEND:
@@ -110,4 +110,4 @@ def _advice(row: RemoteState) -> str:
         case Step.BROKEN:
             return "See to the account, or change it at the platform by hand."
         case _:
-            return "Approve it under At the platforms, or change it at the platform by hand."
+            return "Approve it under Campaigns at the platforms, or change it at the platform by hand."

@@ -92,11 +92,11 @@ def sidebar(_: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Ad platforms",
             "items": [
-                _item("At the platforms", "compare_arrows", "platforms_remotestate"),
+                _item("Campaigns at the platforms", "compare_arrows", "platforms_remotestate"),
                 _item("Platform accounts", "hub", "platforms_account"),
                 _item("Modes", "tune", "platforms_steering"),
                 _item("Kill switch", "front_hand", "platforms_outgoing"),
-                _item("Acts there", "history", "platforms_act"),
+                _item("Acts at platforms", "history", "platforms_act"),
             ],
         },
         {

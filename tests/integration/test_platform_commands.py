@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from budget_system import clock
 from budget_system.errors import Refused
 from platforms import connections, services
 from platforms.management.commands import platforms as command
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
     loop = Loop()
     monkeypatch.setattr(command, "connect", loop.platform.connect)
-    monkeypatch.setattr(command.clock, "now", lambda: loop.story.now)
+    monkeypatch.setattr(clock, "now", lambda: loop.story.now)
     return loop
 
 
