@@ -48,7 +48,7 @@ def renew_all() -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     for model, fields in _sealed_fields():
-        rows = list(model._default_manager.select_for_update(no_key=True))
+        rows = list(model._default_manager.order_by("pk").select_for_update(of=("self",), no_key=True))
         for row in rows:
             for name in fields:
                 if kept := getattr(row, name):

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, transaction
 
 from enforcement import reservations
 from enforcement.imports import start_import
+from platforms.models import Account, Act, ActKind
 from spending.import_options import ImportOptions
 from tests.factories import ACTOR, Story
 from tests.figures import Figure
@@ -40,6 +41,10 @@ def test_records_are_kept_as_they_were_written(figure: Figure) -> None:
         io.BytesIO(f"Day,Brand,Campaign,Cost\n2026-05-01,Acme,{campaign.name},1.00".encode()), "a.csv", ImportOptions(),
         actor=ACTOR, now=story.now,
     )  # fmt: skip
+    account = Account.objects.create(
+        brand=campaign.brand, platform="GOOGLE", account_id="1", created_at=story.now, updated_at=story.now
+    )
+    Act.objects.create(campaign=campaign, account=account, at=story.now, kind=ActKind.SENT, actor=ACTOR)
     refused = []
     rules = kept()
     for table, statement in rules:
