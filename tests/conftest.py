@@ -19,6 +19,7 @@ from pytest_django import DjangoDbBlocker
 
 from budget_system import clock
 from budget_system.db import follow_its_clock
+from tests import emptying
 
 pytest_plugins = ["tests.figures"]
 
@@ -52,6 +53,13 @@ def django_db_modify_db_settings(
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("sqlite") / "tests.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Tests that commit are cleared up after in a way of our own."""
+    with django_db_blocker.unblock():
+        emptying.begin()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
