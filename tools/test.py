@@ -25,7 +25,7 @@ from tools.processes import UnableToStart
 BIN = Path(sys.executable).parent
 ON_SQLITE = (
     "tests/unit/test_decision.py", "tests/flows", "tests/integration/test_posting.py",
-    "tests/integration/test_setup_demo.py", "tests/integration/test_use_cases.py",
+    "tests/integration/test_setup_demo.py",
 )  # fmt: skip
 """The decision, and the ways of money; `make test-slow` runs the rest of what touches a database."""
 ALL_ON_SQLITE = "all on SQLite"

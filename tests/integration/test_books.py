@@ -253,6 +253,7 @@ def test_the_command_shows_what_differs_and_repairs_it(monkeypatch: pytest.Monke
     assert mended.getvalue().endswith("INFO Ledger check completed: {'periods': 5, 'differences': 0}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(59)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(

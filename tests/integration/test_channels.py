@@ -185,6 +185,7 @@ steps = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(steps, max_size=12))
 def test_what_is_said_to_have_moved_adds_up_to_the_ledger(told: list[tuple[Any, ...]]) -> None:

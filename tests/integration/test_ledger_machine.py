@@ -869,7 +869,7 @@ def walk(number: int, steps: int) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("number", range(16))
+@pytest.mark.parametrize("number", [0, 1, *(pytest.param(number, marks=pytest.mark.slow) for number in range(2, 16))])
 def test_a_walk_at_random_ends_in_the_same_agreement(number: int) -> None:
     walk(number, 40)
 

@@ -181,6 +181,7 @@ def test_value_is_what_the_hours_returned_over_even(story: Story) -> None:
     assert found[PacingStrategy.HISTORICAL_PATTERN].value == pytest.approx(1.0, abs=0.001)
 
 
+@pytest.mark.slow
 def test_what_came_later_changes_no_earlier_result() -> None:
     dice = Random(7)
     rows = hours(lambda _, __: dice.randint(1, 90), 40, revenue=lambda _: dice.randint(0, 4))

@@ -20,7 +20,7 @@ from tests.factories import ACTOR, Story
 from tests.simulators import ALL, Server, World
 
 # A refresh token that is replaced is stored from the thread of the call: what is set up has to be committed.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 TODAY = date(2026, 5, 5)
 ID = "1112223334"
 

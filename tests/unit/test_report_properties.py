@@ -159,6 +159,7 @@ def test_a_hundred_thousand_rows_in_a_zip_stream_in_little_memory() -> None:
     assert grown(packed, 100_000) < 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", [",", "\n"])
 def test_objects_stream_in_little_memory_in_one_line_or_in_many(between: str) -> None:
     row = json.dumps({"campaign": {"id": "1"}, "segments": {"date": "2026-09-01"}, "metrics": {"costMicros": "5"}})

@@ -435,6 +435,7 @@ def test_openings_and_closings_are_exact_to_the_second(zone: str, change: str) -
     holds()
 
 
+@pytest.mark.slow
 @given(
     windows_of(to_the_second),
     st.sampled_from(CHANGES),
@@ -452,6 +453,7 @@ def test_the_open_seconds_of_the_parts_add_up_to_the_whole(
     assert 0 <= whole <= (last - first) / SECOND + 1
 
 
+@pytest.mark.slow
 @given(windows_of(to_the_second), st.sampled_from(CHANGES), st.integers(-20 * DAY_S, 20 * DAY_S))
 @settings(deadline=None, max_examples=200)
 def test_one_week_of_windows_always_changes_within_three(

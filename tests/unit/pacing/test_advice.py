@@ -71,6 +71,7 @@ def test_the_budget_is_used_and_never_passed(strategy: PacingStrategy) -> None:
     assert Decimal(490) < spent <= 500
 
 
+@pytest.mark.slow
 def test_units_names_and_time_zones_change_no_decision() -> None:
     taken, _ = decisions(offers())
 
