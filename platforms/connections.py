@@ -38,7 +38,7 @@ def credentials_of(account: Account) -> dict[str, str]:
 
 def connect(account: Account) -> AdPlatform:
     """The account as something to ask. Nothing is called yet. Raises Refused."""
-    return connect_with(account.platform, account.account_id, credentials_of(account), _keeper(account))
+    return connect_with(account.platform, account.account_id, credentials_of(account), keeper(account))
 
 
 def connect_with(
@@ -52,13 +52,19 @@ def connect_with(
     return kind.connect(Connection(account_id, credentials, keep, _base_url(platform)))
 
 
-def _keeper(account: Account) -> Callable[[Mapping[str, str]], None]:
-    """Called in the thread of a call, before the new credentials are used: a former one may not work any more."""
-    account_id = account.pk
+def keeper(account: Account) -> Callable[[Mapping[str, str]], None]:
+    """Called in the thread of a call, before the new credentials are used: a former one may not work any more.
+
+    Should a person have entered others meanwhile, those stay.
+    """
+    account_id, known = account.pk, account.credentials
 
     def keep(credentials: Mapping[str, str]) -> None:
+        nonlocal known
+        replaced = sealed(credentials)
         try:
-            Account.objects.filter(pk=account_id).update(credentials=sealed(credentials))
+            if Account.objects.filter(pk=account_id, credentials=known).update(credentials=replaced):
+                known = replaced
         finally:
             connections.close_all()
 

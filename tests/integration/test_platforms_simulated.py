@@ -11,7 +11,7 @@ from budget_system.money import to_micros
 from campaigns.models import Campaign
 from platforms import drift, look, pull, push, services
 from platforms.adapters import KINDS, http, microsoft, oauth
-from platforms.connections import connect, credentials_of
+from platforms.connections import connect, credentials_of, keeper, sealed
 from platforms.models import Account, Pull, RemoteState
 from platforms.protocol import Status
 from platforms.steps import Mode, Step
@@ -193,3 +193,13 @@ def test_refresh_tokens_that_are_replaced_are_stored(wired: Wired) -> None:
 
     assert all(wired.world.accounts[ID].credentials[name] == value for name, value in kept.items() if value)
     assert wired.account_now().error == ""
+
+
+def test_a_replaced_token_does_not_undo_what_a_person_entered_meanwhile(wired: Wired) -> None:
+    """As the platform answers the old credentials with another token, somebody has just saved new ones."""
+    account = wired.account_now()
+    Account.objects.filter(pk=account.pk).update(credentials=sealed({"access_token": "entered"}))
+
+    keeper(account)({"access_token": "replaced"})
+
+    assert credentials_of(wired.account_now()) == {"access_token": "entered"}
