@@ -120,6 +120,32 @@ def test_the_month_has_thresholds_of_its_own(story: Story) -> None:
     assert ["threshold", "80 %"] in only(Kind.MONTH_USED).figures
 
 
+def test_a_budget_of_nothing_is_told_as_a_pause_and_never_as_a_share() -> None:
+    story = Story(daily_budget="0")
+    campaign = story.campaign("Total Wine")
+    look(story)
+    story.spend(campaign, "5")
+    later(story, minutes=1)
+
+    assert look(story) is not None
+    look(story)
+
+    assert [one.kind for one in Alert.objects.open()] == [Kind.BUDGET_PAUSE]
+    assert "Total Wine" in only(Kind.BUDGET_PAUSE).text
+
+
+def test_midnight_in_auckland_ends_a_day_on_the_night_the_clocks_change() -> None:
+    story = Story(at="2026-04-04 23:59", timezone="Pacific/Auckland")  # the next day has 25 hours
+    story.spend(story.campaign(), "100")
+    look(story)
+    story.tick("2026-04-05 00:00")
+
+    look(story)
+
+    assert only(Kind.BUDGET_PAUSE).cleared_at == story.now
+    assert not Alert.objects.open().exists()
+
+
 def test_a_used_up_budget_is_told_as_a_pause_with_figures_and_its_end_as_the_resume(story: Story) -> None:
     a, _other = story.campaigns(["Search", "Social"])
     story.spend(a, "103.50")

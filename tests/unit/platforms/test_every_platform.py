@@ -275,7 +275,7 @@ def test_nobody_there_is_unreachable(desk: Desk, call: Callable[[AdPlatform], ob
 def test_a_slow_platform_is_given_up_at_the_deadline(desk: Desk) -> None:
     platform = desk.platform
     platform.account()
-    platform._http.deadline_s = 0.2  # type: ignore[attr-defined]
+    platform._http.deadline_s = 0.2  # type: ignore[attr-defined] # adapters have it, the protocol does not
     desk.faults.slow_s = 0.6
 
     began = time.monotonic()

@@ -33,7 +33,7 @@ def answering(desk: Desk, reply: Reply) -> None:
     def answer(request: Request) -> Reply:
         return known(request) if simulator.signs_in(request) else reply
 
-    simulator.answer = answer  # type: ignore[method-assign]
+    simulator.answer = answer  # type: ignore[method-assign] # this simulator only
 
 
 # --- Google Ads ------------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_meta_stops_at_a_throttle_and_tells_what_was_done(desk_of: DeskOf) -> No
     def answer(request: Request) -> Reply:
         return simulator.throttled(60) if request.path.endswith("/102") else known(request)
 
-    simulator.answer = answer  # type: ignore[method-assign]
+    simulator.answer = answer  # type: ignore[method-assign] # this simulator only
 
     outcomes = desk.platform.set_status(dict.fromkeys(("101", "102", "103"), Status.PAUSED))
 
@@ -285,7 +285,7 @@ def test_a_report_that_is_damaged_is_unreachable_and_not_an_empty_one(desk_of: D
     def answer(request: Request) -> Reply:
         return Reply(body=file) if request.path.startswith("/msreports/") else known(request)
 
-    simulator.answer = answer  # type: ignore[method-assign]
+    simulator.answer = answer  # type: ignore[method-assign] # this simulator only
 
     with pytest.raises(Unreachable):
         list(desk.platform.spend(MONDAY, MONDAY))
