@@ -1,11 +1,12 @@
 """A workspace on this machine: it takes what Slack's incoming webhooks take, and answers as it is told to."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.integration.receiver import serving
 
 
 class SlackReceiver:
@@ -37,11 +38,5 @@ class SlackReceiver:
 @contextmanager
 def slack_receiving() -> Iterator[SlackReceiver]:
     receiver = SlackReceiver()
-    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with serving(receiver.server):
         yield receiver
-    finally:
-        receiver.server.shutdown()
-        receiver.server.server_close()
-        thread.join()
