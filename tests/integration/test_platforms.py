@@ -128,6 +128,28 @@ def test_more_accounts_than_calls_take_turns(loop: Loop, monkeypatch: pytest.Mon
     assert loop.platform.asked == [{"1": PAUSED}, {"b": PAUSED}]
 
 
+def test_a_budget_of_nothing_pauses_what_has_run_there_from_the_start() -> None:
+    loop = Loop(daily_budget="0")
+
+    [a] = loop.settled(1)
+
+    assert loop.platform.asked == [{"1": PAUSED}]
+    assert loop.step(a) == Step.IN_STEP
+
+
+def test_midnight_in_auckland_starts_there_what_the_day_before_had_used_up() -> None:
+    loop = Loop(at="2026-04-04 23:50", timezone="Pacific/Auckland")
+    [a] = loop.settled(1)
+    loop.story.spend(a, "100")
+    loop.push()
+
+    loop.story.tick("2026-04-05 00:00")
+    loop.push()
+
+    assert loop.platform.asked == [{"1": PAUSED}, {"1": ENABLED}]
+    assert loop.step(a) == Step.IN_STEP
+
+
 def test_only_the_latest_wish_is_sent(loop: Loop) -> None:
     [a] = loop.settled(1)
     loop.platform.error = Unreachable("No answer.")
