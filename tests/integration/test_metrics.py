@@ -4,13 +4,14 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.test import Client
@@ -27,15 +28,18 @@ from tests.factories import ACTOR, Story
 from tests.integration.web import serving
 
 pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 TOKEN = "for-the-tests-of-metrics-only"
 Labels = Mapping[str, str]
 
 
 @pytest.fixture(autouse=True)
 def asked_for_the_first_time(settings: Any) -> Iterator[None]:
+    """At noon: a day that ends between a spend and the question is another test's business."""
     settings.METRICS_TOKEN = ""
     cache.clear()
-    yield
+    with time_machine.travel(NOON, tick=True):
+        yield
     cache.clear()
 
 
