@@ -4,7 +4,7 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -51,6 +51,19 @@ class Finding(NamedTuple):
     link: str
     series: str = ""
     level: int = 0
+
+
+class Finder(NamedTuple):
+    """Finds issues of these kinds and of no others."""
+
+    name: str
+    """What it looks at, in words."""
+    kinds: frozenset[Kind]
+    find: Callable[["World"], Iterator[Finding]]
+
+
+def finder(name: str, find: Callable[["World"], Iterator[Finding]], *kinds: Kind) -> Finder:
+    return Finder(name, frozenset(kinds), find)
 
 
 BUDGET_HOLDS = (Hold.LIFETIME_BUDGET_EXCEEDED, Hold.MONTHLY_BUDGET_EXCEEDED, Hold.DAILY_BUDGET_EXCEEDED)

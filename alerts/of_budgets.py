@@ -6,7 +6,19 @@ from decimal import Decimal
 
 from django.db.models import F
 
-from alerts.findings import BUDGET_HOLDS, Finding, World, amount, budget_of, count, named, page, running, some
+from alerts.findings import (
+    BUDGET_HOLDS,
+    Finding,
+    World,
+    amount,
+    budget_of,
+    count,
+    finder,
+    named,
+    page,
+    running,
+    some,
+)
 from alerts.forecast import reaches_at
 from alerts.kinds import Kind, Severity, severity_of_share
 from brands.models import Brand
@@ -28,7 +40,7 @@ PERIODS = (
 )
 
 
-def findings(world: World) -> Iterator[Finding]:
+def _used(world: World) -> Iterator[Finding]:
     paused_for = {}
     for brand in world.brands.values():
         for period, _, hold, word in PERIODS:
@@ -43,10 +55,18 @@ def findings(world: World) -> Iterator[Finding]:
         for period, kind, hold, word in PERIODS:
             told_as_paused = (brand.pk, hold) in paused_for and world.rule(Kind.BUDGET_PAUSE, brand.pk).on
             yield from _part_used(world, brand, period, kind, word, told_as_paused=told_as_paused)
-        yield from _pace(world, brand)
-        yield from _expected(world, brand)
     yield from _campaigns_paused(world, set(paused_for))
+
+
+def _soon_used(world: World) -> Iterator[Finding]:
+    for brand in world.brands.values():
+        yield from _expected(world, brand)
     yield from _campaigns_expected(world)
+
+
+def _paces(world: World) -> Iterator[Finding]:
+    for brand in world.brands.values():
+        yield from _pace(world, brand)
 
 
 def _micros(value: Decimal) -> int:
@@ -256,3 +276,10 @@ def _pace(world: World, brand: Brand) -> Iterator[Finding]:
          ("of the open day", f"{passed * 100:.0f} %"), ("pace", f"{pace:.2f}" if pace < 100 else "–")],
         world.now, step, page("brands_brand", brand.pk), series, 1,
     )  # fmt: skip
+
+
+FINDERS = (
+    finder("what is used of budgets", _used, Kind.BUDGET_PAUSE, Kind.DAY_USED, Kind.MONTH_USED),
+    finder("budgets that will be used up soon", _soon_used, Kind.PAUSE_EXPECTED),
+    finder("the pace of brands", _paces, Kind.OVER_PACING, Kind.UNDER_PACING),
+)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Max, Q
 
-from alerts.findings import BUDGET_HOLDS, Finding, World, amount, budget_of, named, page
+from alerts.findings import BUDGET_HOLDS, Finding, World, amount, budget_of, finder, named, page
 from alerts.kinds import Kind, Severity
 from brands.models import Brand
 from campaigns.holds import Hold
@@ -16,15 +16,6 @@ from pacing.models import AlertKind, BreakerChange, BreakerState, ChannelBudget,
 from spending.models import PeriodKind
 
 CLEAR_STOP = "Clear it once the cause is gone."
-
-
-def findings(world: World) -> Iterator[Finding]:
-    yield from _stops(world)
-    yield from _breakers(world)
-    yield from _pace_alerts(world)
-    yield from _paused_with_budget(world)
-    yield from _never_ran(world)
-    yield from _overrides(world)
 
 
 def _current(world: World) -> Q:
@@ -239,3 +230,13 @@ def _overrides(world: World) -> Iterator[Finding]:
             "Override it anew if it is to run on; otherwise nothing has to be done.",
             page("campaigns_campaign", campaign.pk),
         )  # fmt: skip
+
+
+FINDERS = (
+    finder("emergency stops", _stops, Kind.EMERGENCY_STOP),
+    finder("circuit breakers", _breakers, Kind.BREAKER),
+    finder("the pacer's alerts", _pace_alerts, *PACE_KINDS.values()),
+    finder("campaigns paused by hand", _paused_with_budget, Kind.PAUSED_WITH_BUDGET),
+    finder("campaigns that do not run", _never_ran, Kind.NEVER_RAN),
+    finder("overrides", _overrides, Kind.OVERRIDE_ENDS),
+)

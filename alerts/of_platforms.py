@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from django.urls import reverse
 
-from alerts.findings import Finding, World, page
+from alerts.findings import Finding, World, finder, page
 from alerts.kinds import Kind
 from enforcement.explain import local_text
 from platforms.drift import OpenDrift, broken_accounts, open_drifts
 
 
-def findings(world: World) -> Iterator[Finding]:
+def _drifts(world: World) -> Iterator[Finding]:
     for drift in open_drifts(world.now):
         yield from _finding(world, drift, f"campaign:{drift.campaign_id}")
     for broken in broken_accounts(world.now):
@@ -35,3 +35,6 @@ def _finding(world: World, drift: OpenDrift, key: str) -> Iterator[Finding]:
         kind, f"{kind}:{key}", brand.pk, drift.campaign_id, rule.severity, f"{brand}: {what}", drift.text,
         [("since", local_text(brand.zone, drift.since, world.now))], drift.since, drift.next_step, link,
     )  # fmt: skip
+
+
+FINDERS = (finder("ad platforms", _drifts, Kind.PLATFORM_DRIFT),)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, Max, OuterRef, Q
 from django.urls import reverse
 
-from alerts.findings import Finding, World, count, page, running
+from alerts.findings import Finding, World, count, finder, page, running
 from alerts.kinds import Kind
 from brands.periods import day_starts_at, local_date
 from budget_system.text import day_text
@@ -20,14 +20,6 @@ ALARM_SHOWN = timedelta(minutes=10)
 same."""
 OVERDUE = timedelta(minutes=3)
 MOST_DAYS = 32
-
-
-def findings(world: World) -> Iterator[Finding]:
-    yield from _stale(world)
-    yield from _imports(world)
-    yield from _receivers(world)
-    yield from _alarms(world)
-    yield from _runs(world)
 
 
 def _stale(world: World) -> Iterator[Finding]:
@@ -176,3 +168,12 @@ def _utc(at: datetime | None) -> str:
 
 def _runs_page() -> str:
     return reverse("admin:enforcement_run_changelist")
+
+
+FINDERS = (
+    finder("spend that is not reported", _stale, Kind.DATA_STALE),
+    finder("imports", _imports, Kind.IMPORT_REJECTS),
+    finder("webhooks and receivers", _receivers, Kind.WEBHOOK_OFF),
+    finder("the system's alarms", _alarms, Kind.RUNS_MISSED),
+    finder("the run log", _runs, Kind.RUNS_MISSED),
+)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db.models import F, Max
 
-from alerts import of_budgets, of_campaigns, of_platforms, of_records
 from alerts.endings import ending_of
+from alerts.finders import EVERYTHING, Found, find_all
 from alerts.findings import Finding, World, read_world
 from alerts.kinds import SPECS, Kind, Severity
 from alerts.models import Alert, AlertRule, Look
@@ -20,26 +20,30 @@ from budget_system.errors import Conflict, NotFound, Refused
 RULE_INPUTS = ("on", "limits", "severity")
 REFRESHED = ("title", "text", "figures", "next_step")
 MOST_LIMITS = 8
-FINDERS = (of_budgets, of_campaigns, of_platforms, of_records)
 
 
 def look(now: datetime) -> dict[str, int]:
-    """Look at the present: raise what is new, clear what is over. Gives how many. Doing it again changes nothing."""
+    """Look at the present: raise what is new, clear what is over. Gives how many. Doing it again changes nothing.
+
+    A finder that fails keeps no other from its findings, and ends nothing that it might have found.
+    """
     number = Look.objects.get_or_create(pk=1)[0].number
     world = read_world(now)
-    found = {one.key: one for finders in FINDERS for one in finders.findings(world)}
-    return _sync(found, number, world)
+    seen = find_all(world, EVERYTHING)
+    counts = _sync(seen, number, world)
+    return {**counts, "failed": len(seen.failed)} if seen.failed else counts
 
 
 @use_case
-def _sync(found: Mapping[str, Finding], number: int, world: World) -> dict[str, int]:
+def _sync(seen: Found, number: int, world: World) -> dict[str, int]:
     """What was read counts only if nobody else has looked meanwhile: an older view must not undo a newer one."""
+    found = seen.findings
     now = world.now
     if not Look.objects.filter(pk=1, number=number).update(number=F("number") + 1, at=now):
         return {"skipped": 1}
     standing = {alert.key: alert for alert in Alert.objects.filter(cleared_at=None)}
     raised = _raise(_not_told_before([one for key, one in found.items() if key not in standing]), now)
-    gone = [alert.pk for key, alert in standing.items() if key not in found]
+    gone = [alert.pk for key, alert in standing.items() if key not in found and alert.kind not in seen.unsure]
     over = list(_lock(gone))  # as they are now: a person may be resolving one of them
     _clear(over, found.values(), world)
     refreshed = _refresh(standing, found)

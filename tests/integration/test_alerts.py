@@ -1,17 +1,19 @@
 """Alerts for people: each kind is raised once while it stands, is over when it is, and belongs to its brand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
+from threading import Event
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from alerts import services
-from alerts.findings import read_world
+from alerts import services, telling
+from alerts.finders import EVERYTHING, Found
+from alerts.findings import Finding, World, read_world
 from alerts.kinds import SPECS, Kind, Severity
 from alerts.models import Alert, AlertQuerySet, AlertRule, Look
 from brands.models import AuditEntry
@@ -19,10 +21,10 @@ from budget_system.errors import Conflict, Refused
 from budget_system.sealed import seal
 from campaigns.holds import Hold
 from campaigns.models import Campaign
-from delivery import relay
+from delivery import receivers, relay
 from delivery import services as delivery
 from delivery.addresses import Policy
-from delivery.models import Endpoint
+from delivery.models import Delivery, Endpoint
 from delivery.payload import EventType
 from enforcement import alarms, pacing
 from enforcement import services as enforcement
@@ -32,6 +34,7 @@ from platforms.models import Account, RemoteState
 from platforms.steps import Step
 from spending.models import ImportState, SpendImport
 from tests.factories import ACTOR, MON, TUE, Story, window
+from tests.integration.processes import wait_until, waiting_sessions
 
 pytestmark = pytest.mark.django_db
 HERE = Policy(frozenset({443}), loopback=True)
@@ -527,7 +530,7 @@ def test_an_older_view_does_not_undo_a_newer_one(story: Story) -> None:
     everything(story)
     look(story)
 
-    late = services._sync({}, number, old)
+    late = services._sync(Found({}), number, old)
 
     assert late == {"skipped": 1}
     assert Alert.objects.open().count() >= 2
@@ -612,6 +615,194 @@ def test_alerts_of_a_year_ago_are_tidied_away_and_standing_ones_are_not(story: S
 
     assert services.tidy(story.now) == 1
     assert {one.kind for one in Alert.objects.all()} == {Kind.EMERGENCY_STOP}
+
+
+# --- A finder that fails ---------------------------------------------------------------------------------------------
+
+
+def break_down(monkeypatch: pytest.MonkeyPatch, kind: Kind, after: int = 0) -> None:
+    """Whatever finds this kind raises, after so many findings."""
+
+    def broken(find: Callable[[World], Iterator[Finding]]) -> Callable[[World], Iterator[Finding]]:
+        def raises(world: World) -> Iterator[Finding]:
+            for number, one in enumerate(find(world)):
+                if number == after:
+                    raise RuntimeError("a platform's row of 1799")
+                yield one
+            raise RuntimeError("a platform's row of 1799")
+
+        return raises
+
+    finders = [one._replace(find=broken(one.find)) if kind in one.kinds else one for one in EVERYTHING]
+    monkeypatch.setattr(services, "EVERYTHING", finders)
+
+
+def test_each_kind_has_a_finder_and_each_finder_finds_its_own_kinds_only(story: Story) -> None:
+    everything(story)
+    story.spend(story.campaign("Own", daily_budget="10"), "10")
+    world = read_world(story.now)
+
+    found = {one.name: {finding.kind for finding in one.find(world)} for one in EVERYTHING}
+
+    assert {kind for one in EVERYTHING for kind in one.kinds} == set(Kind)
+    assert len({one.name for one in EVERYTHING}) == len(EVERYTHING)
+    assert [one.name for one in EVERYTHING if not found[one.name] <= one.kinds] == []
+    assert sum(map(bool, found.values())) >= 3
+
+
+def test_a_finder_that_fails_keeps_no_other_from_being_told_and_ends_nothing(
+    story: Story, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    inputs = {"name": "Boss", "address": "ann@example.com", "minimum_severity": 30}
+    receivers.add_receiver(None, "EMAIL", inputs, policy=HERE, actor=ACTOR, now=story.now)
+    story.spend(story.campaign(), "100")
+    look(story)
+    story.change_brand(daily_budget="1000")
+    enforcement.emergency_stop_brand(story.brand.pk, reason="x", actor=ACTOR, now=story.now)
+    break_down(monkeypatch, Kind.BUDGET_PAUSE)
+
+    first, second = look(story), look(story)
+    telling.tell_all(story.now)
+
+    assert (first["failed"], second) == (1, {"raised": 0, "cleared": 0, "refreshed": 0, "failed": 1})
+    assert of(Kind.EMERGENCY_STOP).open().count() == 1
+    assert of(Kind.BUDGET_PAUSE).open().count() == 1, "nobody knows whether it is over"
+    told = only(Kind.RUNS_MISSED)
+    assert told.title == "Alerts about what is used of budgets are not found at present"
+    assert "RuntimeError: a platform's row of 1799" in told.text
+    assert (told.brand, told.severity) == (None, Severity.CRITICAL)
+    body = Delivery.objects.get().body
+    assert "emergency stop" in body
+    assert told.title in body
+    assert "Alerts about what is used of budgets could not be looked for" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_what_a_finder_found_before_it_failed_is_told_and_all_is_over_when_it_works_again(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("A", "B"):
+        enforcement.emergency_stop(story.campaign(name).pk, reason="x", actor=ACTOR, now=story.now)
+    with monkeypatch.context() as broken:
+        break_down(broken, Kind.EMERGENCY_STOP, after=1)
+        look(story)
+    half = [one.title for one in of(Kind.EMERGENCY_STOP).open()]
+
+    assert "failed" not in look(story)
+
+    assert half == ["A · Acme: emergency stop"]
+    assert of(Kind.EMERGENCY_STOP).open().count() == 2
+    assert only(Kind.RUNS_MISSED).cleared_at == story.now
+    assert only(Kind.RUNS_MISSED).ending == "It is over."
+
+
+def test_nobody_is_told_of_a_finder_that_fails_where_a_rule_says_so(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off(Kind.RUNS_MISSED, story)
+    break_down(monkeypatch, Kind.NEVER_RAN)
+
+    assert look(story)["failed"] == 1
+    assert not Alert.objects.exists()
+
+
+# --- A person during a look ------------------------------------------------------------------------------------------
+
+
+def meanwhile(do: Callable[[], Any]) -> Any:
+    """In another session."""
+
+    def work() -> Any:
+        try:
+            return do()
+        finally:
+            connections.close_all()
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(work)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_a_person_resolves_between_reading_and_writing_stays_resolved(
+    story: Story, monkeypatch: pytest.MonkeyPatch, goes_on: bool
+) -> None:
+    story.spend(story.campaign(), "100")
+    look(story)
+    alert = only(Kind.BUDGET_PAUSE)
+    at = story.now
+    later(story, minutes=1)
+    story.spend(story.campaign("B"), "1") if goes_on else story.change_brand(daily_budget="1000")
+    read = services._not_told_before
+
+    def read_and_resolve(new: Any) -> Any:
+        assert meanwhile(lambda: services.resolve([alert.pk], actor="Ann", now=at)).result(10) == 1
+        return read(new)
+
+    monkeypatch.setattr(services, "_not_told_before", read_and_resolve)
+    look(story)
+    monkeypatch.undo()
+    look(story)
+
+    alert.refresh_from_db()
+    assert (alert.resolved_at, alert.ended_at, alert.resolved_by, alert.ending) == (at, at, "Ann", "")
+    assert alert.cleared_at == (None if goes_on else story.now)
+    assert of(Kind.BUDGET_PAUSE).count() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_look_waits_for_a_person_who_is_resolving_what_it_ends(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    story.spend(story.campaign(), "100")
+    look(story)
+    alert = only(Kind.BUDGET_PAUSE)
+    story.change_brand(daily_budget="1000")
+    holds, audit = Event(), services.audit
+
+    def audit_slowly(*args: Any, **more: Any) -> None:
+        holds.set()
+        wait_until(lambda: waiting_sessions() == 1, "the look waits for the alert")
+        audit(*args, **more)
+
+    monkeypatch.setattr(services, "audit", audit_slowly)
+    person = meanwhile(lambda: services.resolve([alert.pk], actor="Ann", now=story.now))
+    assert holds.wait(10)
+    counts = look(story)
+
+    alert.refresh_from_db()
+    assert (person.result(10), counts["cleared"]) == (1, 1)
+    assert (alert.resolved_by, alert.cleared_at, alert.ending) == ("Ann", story.now, "")
+    assert of(Kind.BUDGET_PAUSE).count() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_person_who_resolves_what_a_look_is_ending_comes_too_late_without_an_error(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.spend(story.campaign(), "100")
+    look(story)
+    alert = only(Kind.BUDGET_PAUSE)
+    story.change_brand(daily_budget="1000")
+    refresh, persons = services._refresh, []
+
+    def refresh_slowly(*args: Any) -> int:
+        persons.append(meanwhile(lambda: services.resolve([alert.pk], actor="Ann", now=story.now)))
+        wait_until(lambda: waiting_sessions() == 1, "the person waits for the look")
+        return refresh(*args)
+
+    monkeypatch.setattr(services, "_refresh", refresh_slowly)
+    look(story)
+
+    alert.refresh_from_db()
+    assert persons[0].result(10) == 0
+    assert (alert.resolved_at, alert.cleared_at) == (None, story.now)
+    assert alert.ending == "Now 1 campaign of the brand runs."
+    assert not AuditEntry.objects.filter(action="resolve alert").exists()
 
 
 # --- Rules -----------------------------------------------------------------------------------------------------------
