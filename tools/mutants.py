@@ -44,6 +44,10 @@ RESERVATIONS = "tests/integration/test_reservations.py"
 RESERVATION_RACES = "tests/integration/test_reservation_races.py"
 DECISION = "tests/unit/test_decision.py"
 PACING = "tests/integration/test_pacing.py"
+STEPS = "tests/unit/test_platform_steps.py"
+PLATFORMS = "tests/integration/test_platforms.py"
+DELIVERY = "tests/integration/test_delivery.py"
+ALERTS = "tests/integration/test_alerts.py"
 
 MUTANTS = (
     # Locks
@@ -205,6 +209,69 @@ MUTANTS = (
         "clean transactions close a breaker one too early", "budget_pacer/breaker.py",
         "if breaker.clean + 1 >= config.clean_to_close:", "if breaker.clean + 2 >= config.clean_to_close:",
         "tests/unit/pacing/test_breaker.py",
+    ),
+    # Platforms
+    Mutant(
+        "what somebody changed at the platform is undone", "platforms/steps.py",
+        "if not have_moved(facts.agreed, facts.reason) and not approved:", "if False:", STEPS,
+    ),
+    Mutant(
+        "a brand that observes sends", "platforms/steps.py", "if facts.mode is Mode.OBSERVE:", "if False:", STEPS,
+    ),
+    Mutant(
+        "a campaign that somebody else paused is started", "platforms/steps.py",
+        "if ask is Status.ENABLED and not facts.ours:", "if False:", STEPS,
+    ),
+    Mutant(
+        "the kill switch is not in the table", "platforms/steps.py", "if facts.stopped:", "if False:", STEPS,
+    ),
+    Mutant(
+        "the kill switch is not asked in the statement that claims", "platforms/push.py",
+        "filter(~Exists(_stop()), pk__in=", "filter(pk__in=", PLATFORMS,
+    ),
+    Mutant(
+        "a yes that nobody has seen counts", "platforms/push.py",
+        "if seen is None or seen.status != asked:", "if seen is not None and seen.status != asked:", PLATFORMS,
+    ),
+    Mutant(
+        "an answer to an older call is written over a newer one's", "platforms/push.py",
+        "campaign__external_id__in=batch.asked, sent_at=batch.at)", "campaign__external_id__in=batch.asked)",
+        PLATFORMS,
+    ),
+    Mutant(
+        "as many changes as may leave wait for a person", "platforms/limits.py",
+        "if len(together) > steering.most_campaigns:", "if len(together) >= steering.most_campaigns:", PLATFORMS,
+    ),
+    Mutant(
+        "a trickle of changes is not counted together", "platforms/limits.py",
+        'together = set(lately.values_list("campaign", flat=True)) | {row.campaign_id for row in rows}',
+        "together = {row.campaign_id for row in rows}", PLATFORMS,
+    ),
+    # Messages and alerts
+    Mutant(
+        "a later message of a campaign overtakes an earlier one", "delivery/relay.py",
+        "first = waiting.filter(~Exists(earlier))", "first = waiting", DELIVERY,
+    ),
+    Mutant(
+        "two relays claim one message", "delivery/relay.py",
+        "attempts=delivery.attempts, next_at=delivery.next_at", "attempts__gte=0", DELIVERY,
+    ),
+    Mutant(
+        "of a name's addresses only the first is looked at", "delivery/addresses.py",
+        "for address in addresses:\n", "for address in addresses[:1]:\n", "tests/unit/test_webhook_addresses.py",
+    ),
+    Mutant(
+        "an address in another's clothes is public", "delivery/addresses.py",
+        "address in network for network in NOT_TO_BE_CALLED", "False for network in NOT_TO_BE_CALLED",
+        "tests/unit/test_webhook_addresses.py",
+    ),
+    Mutant(
+        "an older look undoes a newer one", "alerts/services.py",
+        "Look.objects.filter(pk=1, number=number).update(", "Look.objects.filter(pk=1).update(", ALERTS,
+    ),
+    Mutant(
+        "a threshold that was told of is told of again", "alerts/services.py",
+        "if one.level > told.get(one.series, -1)", "if one.level >= told.get(one.series, -1)", ALERTS,
     ),
 )  # fmt: skip
 
