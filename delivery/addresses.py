@@ -117,6 +117,23 @@ def _may_be_called(address: IPAddress, target: Target, policy: Policy) -> bool:
     return target.scheme == "https" and target.port in policy.ports and is_public(address)
 
 
+def looked_up(url: str, policy: Policy, find: Resolve = resolve) -> Resolve:
+    """Ask for this address's name now; what is given answers from that. So no transaction waits for a name server."""
+    known: dict[tuple[str, int], list[str]] = {}
+    try:
+        target = parse(url, policy)
+        known[target.host, target.port] = list(find(target.host, target.port))
+    except (Forbidden, OSError, ValueError):
+        pass  # whoever checks the address says what is wrong with it
+
+    def answer(host: str, port: int) -> list[str]:
+        if (host, port) not in known:
+            raise OSError("It was not found when it was looked up.")
+        return known[host, port]
+
+    return answer
+
+
 def is_public(address: IPAddress) -> bool:
     """Whether it is global unicast, and stands for itself: no multicast, no address in another's clothes."""
     if address.version == 6 and (address not in UNICAST_V6 or address.scope_id is not None):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.html import format_html
@@ -43,9 +43,12 @@ from delivery.models import (
     DeliveryState,
     Endpoint,
     EndpointKind,
+    EndpointQuerySet,
+    EndpointState,
     Receiver,
 )
 from delivery.payload import CHOSEN, EventType
+from delivery.queries import open_counts
 from delivery.schedule import ATTEMPTS, told
 from delivery.severity import Severity
 
@@ -97,18 +100,11 @@ class StateFilter(DropdownFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [("works", "Works"), ("fails", "Fails"), ("off", "Switched off")]
+        return [(state.value, str(state.label)) for state in EndpointState]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> QuerySet[Endpoint]:
-        match self.value():
-            case "works":
-                return queryset.filter(off_at=None, failures=0)
-            case "fails":
-                return queryset.filter(off_at=None, failures__gt=0)
-            case "off":
-                return queryset.exclude(off_at=None)
-            case _:
-                return queryset
+    def queryset(self, request: HttpRequest, queryset: EndpointQuerySet) -> QuerySet[Endpoint]:
+        value = self.value()
+        return queryset.in_state(value) if value in EndpointState.values else queryset
 
 
 class NewSecretForm(forms.Form):
@@ -146,11 +142,7 @@ class EndpointPages(ActionsAdmin):
     # --- The list -----------------------------------------------------------------------------------------------------
 
     def dress(self, rows: list[Endpoint], now: datetime) -> None:
-        open_ones = Q(state=DeliveryState.PENDING) | Q(state=DeliveryState.PARKED)
-        counts: dict[Any, dict[str, int]] = {}
-        found = Delivery.objects.filter(open_ones, endpoint__in=rows).order_by().values_list("endpoint", "state")
-        for endpoint_id, state, count in found.annotate(count=Count("pk")):
-            counts.setdefault(endpoint_id, {})[state] = count
+        counts = open_counts(rows)
         for row in rows:
             note(row, counts.get(row.pk, {}), "counts")
             note(row, now, "now")

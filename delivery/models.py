@@ -36,6 +36,25 @@ class EndpointKind(models.TextChoices):
 PEOPLE = (EndpointKind.EMAIL, EndpointKind.SLACK)
 
 
+class EndpointState(models.TextChoices):
+    """How it goes. What was not used yet works; `last_sent_at` says so."""
+
+    WORKS = "works", "Works"
+    FAILS = "fails", "Fails"
+    OFF = "off", "Switched off"
+
+
+class EndpointQuerySet(models.QuerySet["Endpoint"]):
+    def in_state(self, state: str) -> "EndpointQuerySet":
+        match state:
+            case EndpointState.OFF:
+                return self.exclude(off_at=None)
+            case EndpointState.FAILS:
+                return self.filter(off_at=None, failures__gt=0)
+            case _:
+                return self.filter(off_at=None, failures=0)
+
+
 class Endpoint(models.Model):
     """An address that is told what happens to a brand.
 
@@ -80,6 +99,8 @@ class Endpoint(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
+    objects = EndpointQuerySet.as_manager()
+
     class Meta:
         ordering = ["brand", "name"]
         verbose_name = "webhook"
@@ -110,6 +131,12 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def state(self) -> EndpointState:
+        if self.off_at is not None:
+            return EndpointState.OFF
+        return EndpointState.FAILS if self.failures else EndpointState.WORKS
 
     def secrets_at(self, now: datetime) -> list[str]:
         """The sealed secrets that sign at this moment."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from brands.models import Brand
 from brands.services import audit, check_version, clean_title
-from budget_system.db import use_case
+from budget_system.db import joined, use_case
 from budget_system.errors import NotFound, Refused
 from budget_system.ids import new_id
 from budget_system.sealed import seal
@@ -22,6 +22,7 @@ from delivery.secrets import new_secret
 
 INPUTS = ("name", "url", "events")
 NAME_LENGTH = 100
+MOST_AGAIN = 1_000
 OVERLAP = timedelta(hours=24)
 """How long a secret that was replaced still signs."""
 
@@ -141,9 +142,23 @@ def resend(delivery_ids: Iterable[int], *, actor: str, now: datetime) -> int:
 
 
 @use_case
-def ping(endpoint_id: UUID, *, actor: str, now: datetime) -> Delivery:
-    """A test message, claimed for its one who asks: hand it to `relay.send_now`."""
+def resend_parked(endpoint_id: UUID, *, actor: str, now: datetime) -> tuple[int, int]:
+    """Send again what is parked for this endpoint, the oldest first. Gives how many, and how many are left: no more
+    than `MOST_AGAIN` are sent again at once. Raises Refused if the endpoint is off."""
     endpoint = lock(endpoint_id)
+    parked = Delivery.objects.filter(endpoint=endpoint, state=DeliveryState.PARKED)
+    chosen = list(parked.order_by("pk").values_list("pk", flat=True)[:MOST_AGAIN])
+    with joined():
+        sent = resend(chosen, actor=actor, now=now)
+    return sent, parked.count()
+
+
+@use_case
+def ping(endpoint_id: UUID, *, actor: str, now: datetime) -> Delivery:
+    """A test message, claimed for its one who asks: hand it to `relay.send_now`. Raises Refused if it is off."""
+    endpoint = lock(endpoint_id)
+    if endpoint.off_at is not None:
+        raise Refused(f"“{endpoint}” is switched off. Switch it on first; nothing was sent.")
     source_id = new_id()
     delivery = Delivery.objects.create(
         endpoint=endpoint, type=EventType.PING, source_id=source_id, order_key=source_id, happened_at=now,

@@ -1,14 +1,20 @@
 """Filters of lists. A parameter that nobody knows is an error: ignored, it would give too much."""
 
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.db.models import QuerySet
-from django_filters import BooleanFilter, FilterSet
+from django_filters import BooleanFilter, Filter, FilterSet
 from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
 
+from budget_system import clock
+
 MOST_WORDS = 20
+MOST_DAYS = 366
 _YES_OR_NO = {"", "true", "false", "True", "False"}
 """What django-filter understands. It takes all else for no filter at all."""
 
@@ -88,6 +94,19 @@ class Filters(FilterSet):  # type: ignore[misc]
 
     def as_it_is(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
         return queryset
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_DAYS})
+class OfTheLastDays(Filter):  # type: ignore[misc]
+    """Those whose moment lies in the last so many times 24 hours."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, field_name: str, **more: Any) -> None:
+        super().__init__(field_name, min_value=1, max_value=MOST_DAYS, **more)
+
+    def filter(self, qs: QuerySet[Any], value: int | None) -> QuerySet[Any]:
+        return qs if value is None else qs.filter(**{f"{self.field_name}__gte": clock.now() - timedelta(days=value)})
 
 
 def of_what_is_gone(word: str) -> BooleanFilter:

@@ -4,6 +4,10 @@ The answer is kept in the transaction of what the request did, so neither is the
 While the first request is under way, the same key is answered 409 (on SQLite, which has one writer, it waits); later it
 is answered what the first one was. Another request under the same key is refused with 422. An answer that changed
 nothing because the input was wrong is not kept: mend it and send it again with the same key.
+
+What is shown once, such as a new secret, is in the first answer only. It is not kept: where the first one was, the same
+request again is answered null. Sealed it could be read again for seven days by whoever has the caller's token, and not
+at all after a change of the key.
 """
 
 import functools
@@ -11,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection
 from rest_framework.exceptions import ValidationError
@@ -24,6 +28,7 @@ from budget_system import clock
 from budget_system.db import fetch, is_postgres, joined, use_case
 from budget_system.rest.problems import InFlight, KeyReused
 
+R = TypeVar("R", bound=Response)
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 200
 
@@ -62,6 +67,12 @@ def answered_once(method: Callable[..., Response]) -> Callable[..., Response]:
     return run
 
 
+def shown_once(response: R, *fields: str) -> R:
+    """Keep this answer without these fields, which must be able to be null."""
+    response.shown_once = fields  # type: ignore[attr-defined] # for `_once`, and read nowhere else
+    return response
+
+
 @use_case
 def _once(caller: str, key: str, fingerprint: str, do: Callable[[], Response], *, now: datetime) -> Kept:
     if is_postgres() and not _locked(f"{caller} {key}"):
@@ -73,11 +84,18 @@ def _once(caller: str, key: str, fingerprint: str, do: Callable[[], Response], *
         return Kept(kept.status, json.loads(kept.body), replayed=True)
     with joined():
         response = do()
-    body = JSONRenderer().render(response.data).decode()
+    body = _rendered(response.data)
+    secret = dict.fromkeys(getattr(response, "shown_once", ()))
+    kept_body = _rendered({**response.data, **secret}) if secret else body
     IdempotentAnswer.objects.create(
-        caller=caller, key=key, fingerprint=fingerprint, status=response.status_code, body=body, created_at=now
+        caller=caller, key=key, fingerprint=fingerprint, status=response.status_code, body=kept_body, created_at=now
     )
     return Kept(response.status_code, json.loads(body), replayed=False)
+
+
+def _rendered(data: Any) -> str:
+    text: str = JSONRenderer().render(data).decode()
+    return text
 
 
 def _locked(name: str) -> bool:
