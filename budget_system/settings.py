@@ -415,6 +415,11 @@ SPECTACULAR_SETTINGS = {
         "Hold": "campaigns.api.HOLDS",
         "Platform": "campaigns.models.Platform",
         "BreakerState": "pacing.models.BreakerState",
+        "AlertedKind": "alerts.models.KINDS",
+        "AlertSeverity": "delivery.api.SEVERITY_NAMES",
+        "EndpointKind": "delivery.models.EndpointKind",
+        "EndpointState": "delivery.models.EndpointState",
+        "DeliveryState": "delivery.models.DeliveryState",
     },
 }
 REQUESTS_PER_MINUTE = env.int("REQUESTS_PER_MINUTE", default=6_000)

@@ -7,9 +7,12 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import DefaultRouter
 
+from alerts.api import AlertRuleViewSet
+from alerts.api import AlertViewSet as StandingAlertViewSet
 from brands.api import BrandViewSet
 from budget_system.rest.views import Me, NoSuchPath, Root
 from campaigns.api import CampaignViewSet
+from delivery.api import DeliveryViewSet, ReceiverViewSet, WebhookViewSet
 from pacing.api import (
     AlertViewSet,
     BreakerChangeViewSet,
@@ -43,6 +46,11 @@ router.register("pacing/campaigns", PacedCampaignViewSet, "paced-campaign")
 router.register("pacing/reallocations", ReallocationViewSet, "reallocation")
 router.register("pacing/alerts", AlertViewSet, "pace-alert")
 router.register("pacing/breaker-changes", BreakerChangeViewSet, "breaker-change")
+router.register("alerts", StandingAlertViewSet, "alert")
+router.register("alert-rules", AlertRuleViewSet, "alert-rule")
+router.register("webhooks", WebhookViewSet, "webhook")
+router.register("receivers", ReceiverViewSet, "receiver")
+router.register("deliveries", DeliveryViewSet, "delivery")
 
 urlpatterns: Sequence[Any] = [
     re_path("^me/?$", Me.as_view(), name="api-me"),
