@@ -19,12 +19,14 @@ from platforms import accounts
 from platforms.connections import connect, credentials_of, kind_of, sealed
 from platforms.models import Account, ActKind, Outgoing, RemoteState, Steering
 from platforms.protocol import Account as AccountThere
-from platforms.protocol import PlatformError, Status
+from platforms.protocol import Field, PlatformError, Status
 from platforms.push import write_act
 from platforms.steps import Mode, Step, wanted
 
 STEERING = ("mode", "most_campaigns", "most_share", "budgets_count")
 ACCOUNT_ID_LENGTH = 100
+BY_FILE = ("GOOGLE", "META", "MICROSOFT")
+"""Platforms whose own tools take changes in a file."""
 
 # --- Accounts --------------------------------------------------------------------------------------------------------
 
@@ -36,22 +38,24 @@ def add_account(
 ) -> Account:  # fmt: skip
     """A new account of a brand, looked at within a minute. The brand observes until a person chooses another mode.
 
-    `by_file`: without access to the platform's interface; changes go there in files.
+    `by_file`: without access to the platform's interface; changes go there in files, and there are no credentials.
     """
     brand = Brand.objects.filter(pk=brand_id, archived_at=None).first()
     if brand is None:
         raise NotFound("There is no such brand.", field="brand")
     kind = kind_of(platform)
+    if by_file and platform not in BY_FILE:
+        raise Refused(f"Changes go in files to {', '.join(BY_FILE)} only.", field="by_file")
     account_id = _clean_id(account_id)
-    if Account.objects.filter(brand=brand, platform=platform, account_id=account_id).exists():
-        raise Refused("This brand has this account already.", field="account_id")
-    given = {field.name: credentials.get(field.name, "").strip() for field in kind.fields}
-    missing = [field.label for field in kind.fields if field.required and not given[field.name]]
-    if missing and not by_file:
+    _refuse_another(brand.pk, platform, account_id)
+    fields = () if by_file else kind.fields
+    given = {field.name: "" for field in fields} | _known(fields, credentials)
+    missing = [field.label for field in fields if field.required and not given[field.name]]
+    if missing:
         raise Refused(f"This is missing: {', '.join(missing)}.", field="credentials")
     account = Account.objects.create(
         brand=brand, platform=platform, account_id=account_id, credentials=sealed(given), by_file=by_file,
-        created_at=now,        updated_at=now,
+        created_at=now, updated_at=now,
     )  # fmt: skip
     Steering.objects.get_or_create(brand=brand, defaults={"updated_at": now})
     after = {"platform": platform, "account_id": account_id}
@@ -75,10 +79,12 @@ def change_account(
     before: dict[str, object] = {}
     after: dict[str, object] = {}
     if new_id is not None and _clean_id(new_id) != account.account_id:
+        _refuse_another(account.brand_id, account.platform, _clean_id(new_id))
         before["account_id"], after["account_id"] = account.account_id, _clean_id(new_id)
         account.account_id = _clean_id(new_id)
         account.digests, account.restated_on = {}, None
-    given = {name: text.strip() for name, text in (credentials or {}).items() if text.strip()}
+    known = () if account.by_file else kind_of(account.platform).fields
+    given = {name: text for name, text in _known(known, credentials or {}).items() if text}
     if given:
         account.credentials = sealed({**_readable(account), **given})
         after["credentials"] = sorted(given)  # which ones, never what they are
@@ -90,6 +96,21 @@ def change_account(
         account, "change platform account", brand_id=account.brand_id, actor=actor, now=now, before=before, after=after
     )
     return account
+
+
+def _refuse_another(brand_id: UUID, platform: str, account_id: str) -> None:
+    if Account.objects.filter(brand=brand_id, platform=platform, account_id=account_id).exists():
+        raise Refused("This brand has this account already.", field="account_id")
+
+
+def _known(fields: Sequence[Field], credentials: Mapping[str, str]) -> dict[str, str]:
+    """What was given, by the names that the kind has. What is not known is refused by its name only."""
+    names = [field.name for field in fields]
+    if unknown := sorted(credentials.keys() - set(names)):
+        raise Refused(
+            f"Not known here: {', '.join(unknown)}. There are: {', '.join(names) or 'none'}.", field="credentials"
+        )
+    return {name: text.strip() for name, text in credentials.items()}
 
 
 def _readable(account: Account) -> dict[str, str]:
@@ -105,6 +126,10 @@ def check(account_id: UUID, *, actor: str, now: datetime) -> AccountThere:
     account = Account.objects.select_related("brand").filter(pk=account_id).first()
     if account is None:
         raise NotFound("There is no such account.")
+    if account.by_file:
+        raise Conflict("Its changes go in files: there is nothing to be asked.")
+    if account.off_at is not None:
+        raise Conflict("It is switched off: nothing is asked there. Switch it on first.")
     try:
         from_there = connect(account).account()
     except PlatformError as error:
@@ -256,12 +281,12 @@ def go_on(*, actor: str, now: datetime, reason: str = "") -> None:
 
 
 @use_case
-def approve(campaign_ids: Iterable[UUID], *, actor: str, now: datetime) -> int:
-    """Send what waits for approval, within seconds. Gives of how many campaigns it was."""
+def approve(campaign_ids: Iterable[UUID], *, actor: str, now: datetime) -> list[UUID]:
+    """Send what waits for approval, within seconds. Gives those campaigns of which it did."""
     rows = _rows(campaign_ids, Step.WAITING, Step.LEFT)
     for row in rows:
         _approve(row, actor, now, "")
-    return len(rows)
+    return [row.pk for row in rows]
 
 
 @use_case
@@ -288,8 +313,11 @@ def _approve(row: RemoteState, actor: str, now: datetime, note: str) -> None:
 
 
 @use_case
-def leave(campaign_ids: Iterable[UUID], *, reason: str, actor: str, now: datetime) -> int:
-    """Say no to what waits for approval: it is not asked again until we want something else, or for another reason."""
+def leave(campaign_ids: Iterable[UUID], *, reason: str, actor: str, now: datetime) -> list[UUID]:
+    """Say no to what waits for approval: it is not asked again until we want something else, or for another reason.
+
+    Gives those campaigns that did wait.
+    """
     reason = _reason(reason)
     rows = _rows(campaign_ids, Step.WAITING)
     for row in rows:
@@ -300,7 +328,7 @@ def leave(campaign_ids: Iterable[UUID], *, reason: str, actor: str, now: datetim
             row.campaign, "leave at platform as it is", brand_id=row.campaign.brand_id, actor=actor, now=now,
             reason=reason,
         )  # fmt: skip
-    return len(rows)
+    return [row.pk for row in rows]
 
 
 def take_over(campaign_id: UUID, *, reason: str, actor: str, now: datetime) -> None:

@@ -89,7 +89,7 @@ class Stage:
             )  # fmt: skip
         settings.PLATFORM_URLS = {platform: server.base_url}
         self.account: Account = services.add_account(
-            self.brand.pk, platform, there.id, there.credentials, actor=ACTOR, now=now
+            self.brand.pk, platform, there.id, there.keys(), actor=ACTOR, now=now
         )
 
     def mode(self, mode: Mode, **more: object) -> None:

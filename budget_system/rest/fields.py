@@ -114,9 +114,18 @@ class Strict(serializers.Serializer[Any]):
         return None
 
 
+class Text(serializers.CharField):
+    """A text. REST framework takes numbers too: 007 would be 7, and 1e3 would be 1000.0."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
 def text(**kwargs: Any) -> serializers.CharField:
     """A text whose content the domain checks: it may be empty and is not trimmed here."""
-    return serializers.CharField(**{"allow_blank": True, "trim_whitespace": False, **kwargs})
+    return Text(**{"allow_blank": True, "trim_whitespace": False, **kwargs})
 
 
 def version() -> serializers.IntegerField:

@@ -20,6 +20,7 @@ from pacing.api import (
     PacedCampaignViewSet,
     ReallocationViewSet,
 )
+from platforms.api import AccountViewSet, ActViewSet, ModeViewSet, OutgoingViewSet, StateViewSet
 from scheduling.api import ScheduleViewSet
 from spending.api import ReservationViewSet, SpendViewSet
 from spending.import_api import ImportViewSet
@@ -46,6 +47,11 @@ router.register("pacing/campaigns", PacedCampaignViewSet, "paced-campaign")
 router.register("pacing/reallocations", ReallocationViewSet, "reallocation")
 router.register("pacing/alerts", AlertViewSet, "pace-alert")
 router.register("pacing/breaker-changes", BreakerChangeViewSet, "breaker-change")
+router.register("platforms/accounts", AccountViewSet, "platform-account")
+router.register("platforms/modes", ModeViewSet, "platform-mode")
+router.register("platforms/campaigns", StateViewSet, "platform-campaign")
+router.register("platforms/acts", ActViewSet, "platform-act")
+router.register("platforms", OutgoingViewSet, "platform")
 router.register("alerts", StandingAlertViewSet, "alert")
 router.register("alert-rules", AlertRuleViewSet, "alert-rule")
 router.register("webhooks", WebhookViewSet, "webhook")

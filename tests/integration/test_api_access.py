@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple
+from unittest import mock
 from uuid import uuid4
 
 import pytest
@@ -28,8 +29,12 @@ from brands.models import AuditEntry, Brand
 from budget_system import clock
 from budget_system.rest.urls import urlpatterns
 from pacing.models import Reallocation
+from platforms import connections
+from platforms.models import Act, ActKind, Outgoing, RemoteState
+from platforms.steps import Step, Why
 from spending.models import Reservation, Spend, SpendImport
 from tests.integration.api_client import BEGINNING, Api, person, token_for
+from tests.integration.fake_platform import FakePlatform
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -122,6 +127,31 @@ GET     /api/pacing/alerts/{id}/                          200  viewer    read   
 POST    /api/pacing/alerts/{id}/seen/                     200  operator  operate  -
 GET     /api/pacing/breaker-changes/                      200  viewer    read     -
 GET     /api/pacing/breaker-changes/{id}/                 200  viewer    read     -
+
+GET     /api/platforms/accounts/                  200  viewer    read     -
+POST    /api/platforms/accounts/                  201  manager   manage   AuditEntry
+GET     /api/platforms/accounts/{id}/             200  viewer    read     -
+PUT     /api/platforms/accounts/{id}/             200  manager   manage   AuditEntry
+PATCH   /api/platforms/accounts/{id}/             200  manager   manage   AuditEntry
+POST    /api/platforms/accounts/{id}/check/       200  manager   manage   AuditEntry
+POST    /api/platforms/accounts/{id}/switch-off/  200  manager   manage   AuditEntry
+POST    /api/platforms/accounts/{id}/switch-on/   200  manager   manage   AuditEntry
+GET     /api/platforms/modes/                     200  viewer    read     -
+GET     /api/platforms/modes/{id}/                200  viewer    read     -
+PUT     /api/platforms/modes/{id}/                200  manager   manage   AuditEntry
+PATCH   /api/platforms/modes/{id}/                200  manager   manage   AuditEntry
+GET     /api/platforms/campaigns/                 200  viewer    read     -
+GET     /api/platforms/campaigns/{id}/            200  viewer    read     -
+POST    /api/platforms/campaigns/{id}/approve/    200  operator  operate  AuditEntry
+POST    /api/platforms/campaigns/{id}/leave/      200  operator  operate  AuditEntry
+POST    /api/platforms/campaigns/{id}/put-back/   200  operator  operate  AuditEntry
+POST    /api/platforms/campaigns/{id}/take-over/  200  operator  operate  AuditEntry
+POST    /api/platforms/campaigns/approve/         200  operator  operate  AuditEntry
+GET     /api/platforms/acts/                      200  viewer    read     -
+GET     /api/platforms/acts/{id}/                 200  viewer    read     -
+GET     /api/platforms/outgoing/                  200  viewer    read     -
+POST    /api/platforms/outgoing/stop/             200  operator  operate  AuditEntry
+POST    /api/platforms/outgoing/resume/           200  manager   manage   AuditEntry
 """
 PROBLEM = "application/problem+json"
 PUBLIC = {"/api/schema/", "/api/docs/"}
@@ -296,8 +326,39 @@ def _agency(api: Api, name: str) -> Agency:
         "reservations": made("reservations/", id=str(uuid4()), campaign=campaign, amount="5", channel=f"Of {name}"),
         "imports": imported["id"],
         **_paced(api, brand, name),
+        **_at_platforms(api, brand, name),
     }
     return agency
+
+
+def _at_platforms(api: Api, brand: str, name: str) -> dict[str, str]:
+    """An account that works and one that is off; campaigns there, one of which waits and one of which was switched."""
+    body = {"brand": brand, "platform": "META", "credentials": {"access_token": "secret"}}
+    works, off = (
+        str(api.post("platforms/accounts/", {**body, "account_id": f"{word} of {name}"})["id"])
+        for word in ("One", "Other")
+    )
+    api.post(f"platforms/accounts/{off}/switch-off", {"reason": "A test"}, status=200)
+    api.patch(f"platforms/modes/{brand}/", {"mode": "SUGGEST"})
+    waits, drifts = (
+        api.post("campaigns/", {"brand": brand, "name": f"{word} of {name}", "platform": "META"})["id"]
+        for word in ("Waits", "Drifts")
+    )
+    since = {"account_id": works, "step_since": BEGINNING}
+    RemoteState.objects.create(campaign_id=waits, actual="PAUSED", step=Step.WAITING, why=Why.MODE, **since)
+    RemoteState.objects.create(campaign_id=drifts, actual="PAUSED", agreed="", step=Step.DRIFT, **since)
+    act = Act.objects.create(
+        campaign_id=waits, account_id=works, at=BEGINNING, kind=ActKind.ASKED, actor="worker", note=f"Of {name}"
+    )
+    return {
+        "platforms/accounts": works,
+        "/api/platforms/accounts/{id}/switch-on/": off,
+        "platforms/modes": brand,
+        "platforms/campaigns": waits,
+        "/api/platforms/campaigns/{id}/put-back/": drifts,
+        "/api/platforms/campaigns/{id}/take-over/": drifts,
+        "platforms/acts": str(act.pk),
+    }
 
 
 def _paced(api: Api, brand: str, name: str) -> dict[str, str]:
@@ -361,7 +422,10 @@ def _world() -> World:
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
     """Made once, for each call is undone."""
-    with django_db_blocker.unblock(), override_settings(REQUESTS_PER_MINUTE=10**9), _as_in_a_test():
+    with (
+        django_db_blocker.unblock(), override_settings(REQUESTS_PER_MINUTE=10**9), _as_in_a_test(),
+        mock.patch.object(connections, "connect_with", return_value=FakePlatform()),
+    ):  # fmt: skip
         yield _world()
         transaction.set_rollback(True)
 
@@ -442,6 +506,21 @@ BODIES: dict[str, Callable[[Agency], Any]] = {
         "channel": "search", "hour": clock.now().isoformat(), "clicks": 7,
     },
     "POST /api/pacing/campaigns/{id}/emergency-stop/": lambda _: {"reason": "A test"},
+    "POST /api/platforms/accounts/": lambda agency: {
+        "brand": agency.brand, "platform": "TIKTOK", "account_id": "1", "credentials": {"access_token": "secret"},
+    },
+    "PUT /api/platforms/accounts/{id}/": lambda agency: {
+        "brand": agency.brand, "platform": "META", "account_id": "Another",
+    },
+    "PATCH /api/platforms/accounts/{id}/": lambda _: {"credentials": {"access_token": "another"}},
+    "POST /api/platforms/accounts/{id}/switch-off/": lambda _: {"reason": "A test"},
+    "PUT /api/platforms/modes/{id}/": lambda _: {"mode": "ENFORCE"},
+    "PATCH /api/platforms/modes/{id}/": lambda _: {"most_campaigns": 5},
+    "POST /api/platforms/campaigns/{id}/leave/": lambda _: {"reason": "A test"},
+    "POST /api/platforms/campaigns/{id}/put-back/": lambda _: {"reason": "A test"},
+    "POST /api/platforms/campaigns/{id}/take-over/": lambda _: {"reason": "A test"},
+    "POST /api/platforms/campaigns/approve/": lambda agency: {"campaigns": [agency.ids["platforms/campaigns"]]},
+    "POST /api/platforms/outgoing/stop/": lambda _: {"reason": "A test"},
 }  # fmt: skip
 
 
@@ -449,6 +528,8 @@ def send(api: Api, line: Line, agency: Agency, *, id: str | None = None) -> Any:
     """The line's request about a thing of this agency, or about another id."""
     if line.name == "POST /api/imports/":
         return _send(api, "Sale of Ours", brand=agency.brand)
+    if line.name == "POST /api/platforms/outgoing/resume/":
+        Outgoing.objects.create(stopped_at=BEGINNING, stopped_by="somebody", reason="A test")
     body = BODIES[line.name](agency) if line.name in BODIES else None
     return api.call(line.method.lower(), _url(line, agency, id).removeprefix("/api/"), body)
 
@@ -573,6 +654,12 @@ def test_anothers_thing_is_answered_as_one_that_there_is_not(world: World, line:
 RESERVATION = str(uuid4())
 IN_BODIES: dict[str, Callable[[World, str], Any]] = {
     "POST campaigns/ brand": lambda world, id: {"brand": id, "name": "New"},
+    "POST platforms/accounts/ brand": lambda world, id: {
+        "brand": id,
+        "platform": "TIKTOK",
+        "account_id": "1",
+        "credentials": {"access_token": "secret"},
+    },
     "POST schedules/ campaign": lambda world, id: {"campaign": id, **WINDOW},
     "POST spends/ campaign": lambda world, id: {"campaign": id, "amount": "1"},
     "POST spends/batch campaign": lambda world, id: {"spends": [{"campaign": id, "amount": "1"}]},
@@ -628,7 +715,8 @@ def test_a_file_for_anothers_brand_is_answered_as_for_one_that_there_is_not(worl
 def test_lists_show_search_count_and_order_only_ones_own(world: World, caller: str) -> None:
     api, secrets = world.callers[caller], {*world.theirs.ids.values(), "Theirs"}
     pacing = ("pacing/channel-budgets", "pacing/reallocations", "pacing/alerts", "pacing/breaker-changes")
-    for kind in ("brands", "campaigns", "schedules", "spends", "reservations", "imports", *pacing):
+    platforms = ("platforms/accounts", "platforms/modes", "platforms/campaigns", "platforms/acts")
+    for kind in ("brands", "campaigns", "schedules", "spends", "reservations", "imports", *pacing, *platforms):
         everything = api.call("get", f"{kind}/?page_size=500")
         assert everything.json()["count"] == len(everything.json()["results"]) > 0
         assert not [secret for secret in secrets if secret in everything.content.decode()]

@@ -34,9 +34,9 @@ class Wired:
         world.clock = self.story.now
         world.page_size = 2
         there = world.add_account(code, ID, name="Acme there")
-        kind = KINDS[code]
-        keys = {field.name: there.credentials.get(field.name, "") for field in kind.fields}
-        self.account = services.add_account(self.story.brand.pk, code, ID, keys, actor=ACTOR, now=self.story.now)
+        self.account = services.add_account(
+            self.story.brand.pk, code, ID, there.keys(), actor=ACTOR, now=self.story.now
+        )
         steering = {"mode": Mode.ENFORCE.value, "most_share": 100}  # that three start again is all of the spend
         services.change_steering(self.story.brand.pk, steering, actor=ACTOR, now=self.story.now)
         self.campaigns: list[Campaign] = []

@@ -4,13 +4,14 @@ Time in there passes as fast as `--speed` says. What the accounts are reached wi
 """
 
 import argparse
-import json
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 
+from platforms.adapters import KINDS
 from platforms.protocol import Status
 from tests.simulators import ALL, Server, World
+from tests.simulators.world import SimAccount
 
 
 def demo(clock: datetime) -> World:
@@ -24,6 +25,19 @@ def demo(clock: datetime) -> World:
     return world
 
 
+def told(world: World, account: SimAccount) -> str:
+    """What a person enters to connect it, by the names of the account's page and of the API, and its campaigns."""
+    keys = account.keys()
+    lines = [f"{account.platform}: account {account.id} ({account.currency}, {account.time_zone})"]
+    for field in KINDS[account.platform].fields:
+        if field.name in keys:
+            lines.append(f"  {field.label:<22} {field.name:<16} {keys[field.name]}")
+    for campaign in world.campaigns_of(account.id):
+        pace = f"{campaign.per_hour / 10**6:.2f} an hour" if campaign.status is Status.ENABLED else "paused"
+        lines.append(f"  {'Campaign':<22} {campaign.id:<16} {pace}")
+    return "\n".join(lines)
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulators", description=__doc__)
     parser.add_argument("--port", type=int, default=8900)
@@ -33,7 +47,7 @@ def main(arguments: list[str]) -> int:
     with Server(world, *ALL, port=chosen.port) as server:
         print(f"Listening on {server.base_url}; stop with Ctrl-C.", flush=True)
         for account in world.accounts.values():
-            print(account.platform, account.id, json.dumps(account.credentials), flush=True)
+            print(f"\n{told(world, account)}", flush=True)
         before = time.monotonic()
         try:
             while True:

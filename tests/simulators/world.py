@@ -10,6 +10,7 @@ from threading import RLock
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from platforms.adapters import KINDS
 from platforms.protocol import Status
 
 MORNING = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -26,6 +27,11 @@ class SimAccount:
     time_zone: str
     credentials: dict[str, str]
     """What its platform takes at this moment; change one to take it back."""
+
+    def keys(self) -> dict[str, str]:
+        """Of these what a person enters for an account of this platform."""
+        names = [field.name for field in KINDS[self.platform].fields]
+        return {name: self.credentials[name] for name in names if name in self.credentials}
 
 
 @dataclass
