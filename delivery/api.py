@@ -391,6 +391,7 @@ class WebhookViewSet(EndpointViewSet):
 
 def _said(request: Request, name: str) -> str:
     """A text of the body that is not checked yet."""
+    _ = request._request.body  # kept in memory from here on: what makes it safe to send twice reads it again
     value = request.data.get(name) if isinstance(request.data, Mapping) else None
     return value if isinstance(value, str) else ""
 
