@@ -420,7 +420,7 @@ SPECTACULAR_SETTINGS = {
         "EndpointKind": "delivery.models.EndpointKind",
         "EndpointState": "delivery.models.EndpointState",
         "DeliveryState": "delivery.models.DeliveryState",
-        "StatusThere": "platforms.api.STATUSES",
+        "StatusThere": "platforms.api.campaigns.STATUSES",
     },
 }
 REQUESTS_PER_MINUTE = env.int("REQUESTS_PER_MINUTE", default=6_000)

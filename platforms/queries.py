@@ -37,14 +37,17 @@ def standings(accounts: Iterable[Account]) -> dict[UUID, Standing]:
     }  # fmt: skip
 
 
+_RANK = Case(
+    When(at_risk_now() & ~Q(step=Step.SEND), then=Value(0)),
+    When(step__in=[Step.DRIFT, Step.WAITING], then=Value(1)),
+    When(step__in=[Step.SEND, Step.BROKEN, Step.STOPPED], then=Value(2)),
+    When(step__in=[Step.OBSERVED, Step.LEFT], then=Value(3)),
+    default=Value(4),
+    output_field=IntegerField(),
+)
+URGENCY = (_RANK.asc(), "step_since", "pk")
+"""Money at risk first, then what waits for a person, then what does not arrive."""
+
+
 def by_urgency(states: QuerySet[RemoteState]) -> QuerySet[RemoteState]:
-    """Money at risk first, then what waits for a person, then what does not arrive."""
-    rank = Case(
-        When(at_risk_now() & ~Q(step=Step.SEND), then=Value(0)),
-        When(step__in=[Step.DRIFT, Step.WAITING], then=Value(1)),
-        When(step__in=[Step.SEND, Step.BROKEN, Step.STOPPED], then=Value(2)),
-        When(step__in=[Step.OBSERVED, Step.LEFT], then=Value(3)),
-        default=Value(4),
-        output_field=IntegerField(),
-    )
-    return states.order_by(rank, "step_since", "pk")
+    return states.order_by(*URGENCY)
