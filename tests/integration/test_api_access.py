@@ -12,7 +12,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple
 from unittest import mock
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -25,9 +25,13 @@ from access.callers import SCOPES
 from access.models import ApiToken
 from access.permissions import LOGGED_IN, Anybody
 from access.roles import ROLES
+from alerts import services as alerts
+from alerts.models import Alert
 from brands.models import AuditEntry, Brand
 from budget_system import clock
 from budget_system.rest.urls import urlpatterns
+from delivery import services as delivery
+from delivery.models import Delivery, DeliveryState
 from pacing.models import Reallocation
 from platforms import connections
 from platforms.models import Act, ActKind, Outgoing, RemoteState
@@ -152,6 +156,40 @@ GET     /api/platforms/acts/{id}/                 200  viewer    read     -
 GET     /api/platforms/outgoing/                  200  viewer    read     -
 POST    /api/platforms/outgoing/stop/             200  operator  operate  AuditEntry
 POST    /api/platforms/outgoing/resume/           200  manager   manage   AuditEntry
+
+GET     /api/alerts/                        200  viewer    read     -
+GET     /api/alerts/{id}/                   200  viewer    read     -
+POST    /api/alerts/{id}/read/              200  operator  operate  AuditEntry
+POST    /api/alerts/{id}/resolve/           200  operator  operate  AuditEntry
+GET     /api/alert-rules/                   200  viewer    read     -
+POST    /api/alert-rules/                   201  manager   manage   AuditEntry
+GET     /api/alert-rules/{id}/              200  viewer    read     -
+PUT     /api/alert-rules/{id}/              200  manager   manage   AuditEntry
+PATCH   /api/alert-rules/{id}/              200  manager   manage   AuditEntry
+GET     /api/alert-rules/kinds/             200  viewer    read     -
+
+GET     /api/webhooks/                      200  manager   manage   -
+POST    /api/webhooks/                      201  manager   manage   AuditEntry
+GET     /api/webhooks/{id}/                 200  manager   manage   -
+PUT     /api/webhooks/{id}/                 200  manager   manage   AuditEntry
+PATCH   /api/webhooks/{id}/                 200  manager   manage   AuditEntry
+POST    /api/webhooks/{id}/new-secret/      200  manager   manage   AuditEntry
+POST    /api/webhooks/{id}/switch-off/      200  manager   manage   AuditEntry
+POST    /api/webhooks/{id}/switch-on/       200  manager   manage   AuditEntry
+POST    /api/webhooks/{id}/test/            200  manager   manage   AuditEntry
+POST    /api/webhooks/{id}/resend-parked/   200  manager   manage   AuditEntry
+GET     /api/receivers/                     200  manager   manage   -
+POST    /api/receivers/                     201  manager   manage   AuditEntry
+GET     /api/receivers/{id}/                200  manager   manage   -
+PUT     /api/receivers/{id}/                200  manager   manage   AuditEntry
+PATCH   /api/receivers/{id}/                200  manager   manage   AuditEntry
+POST    /api/receivers/{id}/switch-off/     200  manager   manage   AuditEntry
+POST    /api/receivers/{id}/switch-on/      200  manager   manage   AuditEntry
+POST    /api/receivers/{id}/test/           200  manager   manage   AuditEntry
+POST    /api/receivers/{id}/resend-parked/  200  manager   manage   AuditEntry
+GET     /api/deliveries/                    200  manager   manage   -
+GET     /api/deliveries/{id}/               200  manager   manage   -
+POST    /api/deliveries/{id}/resend/        200  manager   manage   AuditEntry
 """
 PROBLEM = "application/problem+json"
 PUBLIC = {"/api/schema/", "/api/docs/"}
@@ -327,8 +365,35 @@ def _agency(api: Api, name: str) -> Agency:
         "imports": imported["id"],
         **_paced(api, brand, name),
         **_at_platforms(api, brand, name),
+        **_told(api, brand, name),
     }
     return agency
+
+
+def _told(api: Api, brand: str, name: str) -> dict[str, str]:
+    """An alert and a rule; webhooks and receivers: of each one at work with a parked message, and one that is off."""
+    alerts.look(clock.now())
+    said = {"brand": brand, "url": "http://127.0.0.1:9/", "events": ["campaign.state_changed"]}
+    mail = {"brand": brand, "kind": "EMAIL", "address": "ann@example.com"}
+    ids = {}
+    for word in ("Works", "Off"):
+        ids[word] = str(api.post("webhooks/", {**said, "name": f"{word} of {name}"})["id"])
+        ids[f"{word} mail"] = str(api.post("receivers/", {**mail, "name": f"{word} mail of {name}"})["id"])
+    for path in (f"webhooks/{ids['Off']}", f"receivers/{ids['Off mail']}"):
+        api.post(f"{path}/switch-off", {"reason": "A test"}, status=200)
+    numbers = [number + 700_000_000_000 * (1 + Delivery.objects.count()) for number in (1, 2)]
+    for number, endpoint in zip(numbers, (ids["Works"], ids["Works mail"]), strict=True):
+        message = delivery.ping(UUID(endpoint), actor="a test", now=clock.now())
+        Delivery.objects.filter(pk=message.pk).update(id=number, state=DeliveryState.PARKED, next_at=None)
+    return {
+        "alerts": str(Alert.objects.filter(brand=brand).latest("id").pk),
+        "alert-rules": str(api.post("alert-rules/", {"brand": brand, "kind": "DAY_USED"})["id"]),
+        "webhooks": ids["Works"],
+        "/api/webhooks/{id}/switch-on/": ids["Off"],
+        "receivers": ids["Works mail"],
+        "/api/receivers/{id}/switch-on/": ids["Off mail"],
+        "deliveries": str(numbers[0]),
+    }
 
 
 def _at_platforms(api: Api, brand: str, name: str) -> dict[str, str]:
@@ -423,7 +488,8 @@ def _world() -> World:
 def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
     """Made once, for each call is undone."""
     with (
-        django_db_blocker.unblock(), override_settings(REQUESTS_PER_MINUTE=10**9), _as_in_a_test(),
+        django_db_blocker.unblock(), override_settings(REQUESTS_PER_MINUTE=10**9, WEBHOOK_LOOPBACK=True),
+        _as_in_a_test(),
         mock.patch.object(connections, "connect_with", return_value=FakePlatform()),
     ):  # fmt: skip
         yield _world()
@@ -468,6 +534,8 @@ KNOWN = {
     "token: of a viewer": ("viewer", "manage"),
 }
 SEES_OURS_ONLY = ["nobody", "viewer", "operator", "manager", "token: for our brands", "token: of a viewer"]
+WEBHOOK: dict[str, Any] = {"name": "New", "url": "http://127.0.0.1:9/", "events": ["import.finished"]}
+RECEIVER: dict[str, Any] = {"name": "New", "kind": "EMAIL", "address": "bob@example.com"}
 WINDOW: dict[str, Any] = {"day_of_week": 0, "start_time": "09:00:00", "end_time": "18:00:00"}
 BODIES: dict[str, Callable[[Agency], Any]] = {
     "POST /api/brands/": lambda _: {"name": "New"},
@@ -521,6 +589,18 @@ BODIES: dict[str, Callable[[Agency], Any]] = {
     "POST /api/platforms/campaigns/{id}/take-over/": lambda _: {"reason": "A test"},
     "POST /api/platforms/campaigns/approve/": lambda agency: {"campaigns": [agency.ids["platforms/campaigns"]]},
     "POST /api/platforms/outgoing/stop/": lambda _: {"reason": "A test"},
+    "POST /api/alert-rules/": lambda agency: {"brand": agency.brand, "kind": "MONTH_USED"},
+    "PUT /api/alert-rules/{id}/": lambda agency: {"brand": agency.brand, "kind": "DAY_USED", "limits": [60]},
+    "PATCH /api/alert-rules/{id}/": lambda _: {"limits": [60]},
+    "POST /api/webhooks/": lambda agency: {"brand": agency.brand, **WEBHOOK},
+    "PUT /api/webhooks/{id}/": lambda agency: {"brand": agency.brand, **WEBHOOK},
+    "PATCH /api/webhooks/{id}/": lambda _: {"name": "Other"},
+    "POST /api/webhooks/{id}/new-secret/": lambda _: {},
+    "POST /api/webhooks/{id}/switch-off/": lambda _: {"reason": "A test"},
+    "POST /api/receivers/": lambda agency: {"brand": agency.brand, **RECEIVER},
+    "PUT /api/receivers/{id}/": lambda agency: {"brand": agency.brand, **RECEIVER},
+    "PATCH /api/receivers/{id}/": lambda _: {"name": "Other"},
+    "POST /api/receivers/{id}/switch-off/": lambda _: {"reason": "A test"},
 }  # fmt: skip
 
 
@@ -636,7 +716,7 @@ def _answer(response: Any, *ids: str) -> tuple[int, str, str]:
 @pytest.mark.need(2)
 @pytest.mark.parametrize("line", OF_ONE, ids=lambda line: line.name)
 def test_anothers_thing_is_answered_as_one_that_there_is_not(world: World, line: Line) -> None:
-    unknown = str(uuid4())
+    unknown = "123456789012" if line.path.startswith("/api/deliveries/") else str(uuid4())
     known = world.theirs.ids.get(line.name) or world.theirs.of(line.path)
     for caller in ("viewer", "manager", "token: for our brands"):
         api = world.callers[caller]
@@ -669,6 +749,11 @@ IN_BODIES: dict[str, Callable[[World, str], Any]] = {
         "daily_budget": "1",
     },
     "POST reservations/ campaign": lambda world, id: {"id": RESERVATION, "campaign": id, "amount": "1"},
+    "POST alert-rules/ brand": lambda world, id: {"brand": id, "kind": "MONTH_USED"},
+    "POST webhooks/ brand": lambda world, id: {"brand": id, **WEBHOOK},
+    "POST receivers/ brand": lambda world, id: {"brand": id, **RECEIVER},
+    "PATCH webhooks/{webhooks}/ brand": lambda world, id: {"brand": id},
+    "PATCH receivers/{receivers}/ brand": lambda world, id: {"brand": id},
     "PATCH campaigns/{campaigns}/ brand": lambda world, id: {"brand": id},
     "PUT campaigns/{campaigns}/ brand": lambda world, id: {"brand": id, "name": "Other"},
     "PATCH schedules/{schedules}/ campaign": lambda world, id: {"campaign": id},
@@ -710,14 +795,21 @@ def test_a_file_for_anothers_brand_is_answered_as_for_one_that_there_is_not(worl
         assert str(left).replace(known, "ID") == str(right).replace(unknown, "ID")
 
 
+FOR_MANAGERS = ("webhooks", "receivers", "deliveries")
+
+
 @pytest.mark.need(2)
 @pytest.mark.parametrize("caller", ["viewer", "manager", "token: for our brands"])
 def test_lists_show_search_count_and_order_only_ones_own(world: World, caller: str) -> None:
     api, secrets = world.callers[caller], {*world.theirs.ids.values(), "Theirs"}
     pacing = ("pacing/channel-budgets", "pacing/reallocations", "pacing/alerts", "pacing/breaker-changes")
     platforms = ("platforms/accounts", "platforms/modes", "platforms/campaigns", "platforms/acts")
-    for kind in ("brands", "campaigns", "schedules", "spends", "reservations", "imports", *pacing, *platforms):
+    told = ("alerts", "alert-rules", *FOR_MANAGERS)
+    for kind in ("brands", "campaigns", "schedules", "spends", "reservations", "imports", *pacing, *platforms, *told):
         everything = api.call("get", f"{kind}/?page_size=500")
+        if caller == "viewer" and kind in FOR_MANAGERS:
+            assert everything.status_code == 403
+            continue
         assert everything.json()["count"] == len(everything.json()["results"]) > 0
         assert not [secret for secret in secrets if secret in everything.content.decode()]
         filters = [("brand", world.theirs.brand), ("campaign", world.theirs.ids["campaigns"])]

@@ -59,7 +59,8 @@ def test_every_post_that_makes_something_or_moves_money_takes_a_key() -> None:
         "spends batch", "spends restore", "reservations settle", "reservations void", "campaigns override",
         "pacing/campaigns reallocation", "pacing/reallocations apply", "pacing/reallocations reject",
         "platforms/campaigns approve", "platforms/campaigns approve_several", "platforms/campaigns leave",
-        "platforms/campaigns put_back", "platforms/campaigns take_over",
+        "platforms/campaigns put_back", "platforms/campaigns take_over", "webhooks new_secret", "webhooks test",
+        "webhooks resend_parked", "receivers test", "receivers resend_parked", "deliveries resend",
     }  # fmt: skip
 
 
