@@ -36,20 +36,20 @@ def find_all(world: World, finders: Iterable[Finder]) -> Found:
             logger.exception("Alerts about %s could not be looked for", one.name)
             failed[one] = error
     if failed and world.rule(Kind.RUNS_MISSED, None).on:
-        for one, error in failed.items():
-            finding = _of_failure(world, one, error)
+        for one, cause in failed.items():
+            finding = _of_failure(world, one, cause)
             found[finding.key] = finding
     unsure = frozenset(kind for one in failed for kind in one.kinds)
     return Found(found, unsure, [one.name for one in failed])
 
 
-def _of_failure(world: World, failed: Finder, error: Exception) -> Finding:
+def _of_failure(world: World, failed: Finder, cause: Exception) -> Finding:
     """For administrators: who relies on alerts must know that some do not come."""
     kind = Kind.RUNS_MISSED
     return Finding(
         kind, f"FINDER:{failed.find.__module__}.{failed.find.__name__}", None, None, world.rule(kind, None).severity,
         f"Alerts about {failed.name} are not found at present",
-        f"Looking for them failed: {type(error).__name__}: {str(error)[:500]}. What stood of them stays as it was; all "
+        f"Looking for them failed: {type(cause).__name__}: {str(cause)[:500]}. What stood of them stays as it was; all "
         "other alerts are found.",
         [], world.now, "The worker's log has the error in full. It is tried again every half minute.",
         reverse("admin:enforcement_run_changelist"),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -102,9 +102,9 @@ class StateFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
         return [(state.value, str(state.label)) for state in EndpointState]
 
-    def queryset(self, request: HttpRequest, queryset: EndpointQuerySet) -> QuerySet[Endpoint]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> QuerySet[Endpoint]:
         value = self.value()
-        return queryset.in_state(value) if value in EndpointState.values else queryset
+        return cast(EndpointQuerySet, queryset).in_state(value) if value in EndpointState.values else queryset
 
 
 class NewSecretForm(forms.Form):

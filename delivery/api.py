@@ -46,7 +46,7 @@ class SeverityName(serializers.ChoiceField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(SEVERITY_NAMES, **kwargs)
 
-    def to_internal_value(self, data: Any) -> int:
+    def to_internal_value(self, data: Any) -> Any:
         return Severity[super().to_internal_value(data).upper()].value
 
     def to_representation(self, value: Any) -> str:

@@ -17,6 +17,7 @@ from alerts.findings import Finding, World, read_world
 from alerts.kinds import SPECS, Kind, Severity
 from alerts.models import Alert, AlertQuerySet, AlertRule, Look
 from brands.models import AuditEntry
+from brands.services import audit
 from budget_system.errors import Conflict, Refused
 from budget_system.sealed import seal
 from campaigns.holds import Hold
@@ -761,7 +762,7 @@ def test_a_look_waits_for_a_person_who_is_resolving_what_it_ends(story: Story, m
     look(story)
     alert = only(Kind.BUDGET_PAUSE)
     story.change_brand(daily_budget="1000")
-    holds, audit = Event(), services.audit
+    holds = Event()
 
     def audit_slowly(*args: Any, **more: Any) -> None:
         holds.set()

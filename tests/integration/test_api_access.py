@@ -386,7 +386,7 @@ def _told(api: Api, brand: str, name: str) -> dict[str, str]:
         message = delivery.ping(UUID(endpoint), actor="a test", now=clock.now())
         Delivery.objects.filter(pk=message.pk).update(id=number, state=DeliveryState.PARKED, next_at=None)
     return {
-        "alerts": str(Alert.objects.filter(brand=brand).latest("id").pk),
+        "alerts": str(Alert.objects.filter(brand=UUID(brand)).latest("id").pk),
         "alert-rules": str(api.post("alert-rules/", {"brand": brand, "kind": "DAY_USED"})["id"]),
         "webhooks": ids["Works"],
         "/api/webhooks/{id}/switch-on/": ids["Off"],

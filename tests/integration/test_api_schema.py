@@ -5,6 +5,7 @@ The schema's promise of any other problem (`default`) is left out here, or no an
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,6 +26,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from access.callers import SCOPES
 from access.models import TokenScope
 from access.roles import ROLES, Role
+from alerts import services as alerts
 from budget_system import clock
 from campaigns.models import Campaign
 from enforcement import reservations, services
@@ -124,10 +126,10 @@ REAL: dict[str, list[str]] = {}
 
 
 def _real(kind: str, value: Any) -> Any:
-    try:
-        number = UUID(value).int if isinstance(value, str) else None
-    except ValueError:
-        number = None
+    number = None
+    with suppress(ValueError):
+        if isinstance(value, str):
+            number = int(value) if value.isascii() and value.isdigit() else UUID(value).int
     ids = REAL.get(kind, [])
     if number is None or not ids or number % 8 == 0:
         return value
@@ -151,7 +153,7 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 def _with_real_ids(data: Any) -> Any:
     if isinstance(data, dict):
         return {
-            name: _real(f"{name}s", value) if name in {"brand", "campaign"} else _with_real_ids(value)
+            name: _real(f"{name}s", value) if name in {"brand", "campaign", "endpoint"} else _with_real_ids(value)
             for name, value in data.items()
         }
     return [_with_real_ids(item) for item in data] if isinstance(data, list) else data
@@ -161,6 +163,7 @@ def _with_real_ids(data: Any) -> Any:
 def token(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The token of somebody who may everything, and a world with some of each thing in it."""
     settings.REQUESTS_PER_MINUTE = 10**9
+    settings.WEBHOOK_LOOPBACK = True
     monkeypatch.setitem(SCOPES, TokenScope.MANAGE, ROLES[Role.ADMINISTRATOR])  # or restoring would be refused
     monkeypatch.setattr(connections, "connect_with", lambda *_: FakePlatform())  # what `check` asks
     at = f"{clock.now():%Y-%m-%d %H:%M}"
@@ -190,6 +193,7 @@ def token(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         **_paced(Api(root), str(second.pk)),
         **_at_platforms(Api(root), first),
     )
+    REAL.update(_told(Api(root), first))
     # As in Django's own test client: a request's end would close the connection that the test's transaction is in.
     signals = (request_started, request_finished)
     for signal in signals:
@@ -231,6 +235,25 @@ def _at_platforms(api: Api, campaign: Campaign) -> dict[str, list[str]]:
         campaign=campaign, account_id=account, at=clock.now(), kind=ActKind.DRIFT, actor=ACTOR, shown=row.actual
     )
     return {"accounts": [account], "modes": [str(campaign.brand_id)], "acts": [str(act.pk)]}
+
+
+def _told(api: Api, campaign: Campaign) -> dict[str, list[str]]:
+    """An alert and a rule; a webhook and a receiver, each with a message."""
+    alerts.look(clock.now())
+    brand = str(campaign.brand_id)
+    webhook = {"brand": brand, "name": "A", "url": "http://127.0.0.1:9/", "events": ["import.finished"]}
+    receiver = {"brand": brand, "name": "A", "kind": "EMAIL", "address": "ann@example.com"}
+    rule = api.post("alert-rules/", {"brand": brand, "kind": "DAY_USED"})["id"]
+    found = [api.post("webhooks/", webhook)["id"], api.post("receivers/", receiver)["id"]]
+    messages = [api.post(f"{path}/test", status=200) for path in (f"webhooks/{found[0]}", f"receivers/{found[1]}")]
+    return {
+        "alerts": [api.get(f"{path}?brand={brand}")["results"][0]["id"] for path in ("alerts/", "pacing/alerts/")],
+        "alert-rules": [rule],
+        "webhooks": found[:1],
+        "receivers": found[1:],
+        "deliveries": [str(message["id"]) for message in messages],
+        "endpoints": found,
+    }
 
 
 def _undone(call: Callable[[], Any]) -> None:
