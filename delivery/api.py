@@ -37,6 +37,7 @@ from delivery.schedule import ATTEMPTS
 from delivery.severity import Severity
 
 MOST_ATTEMPTS = 50
+INPUTS = ("id", "brand", "kind", *services.INPUTS, *receivers.INPUTS)
 SEVERITY_NAMES = [(severity.name.lower(), severity.label) for severity in Severity]
 
 
@@ -77,6 +78,11 @@ class EndpointSerializer(Strict):
     version = version()
     created_at = Moment(read_only=True)
     updated_at = Moment(read_only=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """What it is comes before how it goes."""
+        fields = super().get_fields()
+        return {**{name: fields[name] for name in INPUTS if name in fields}, **fields}
 
 
 class SwitchOnSerializer(Strict):
