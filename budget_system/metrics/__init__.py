@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from budget_system import traffic  # noqa: F401 - its counts are in the registry
-from budget_system.metrics import business, machine
+from budget_system.metrics import business, machine, outward
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 logger = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ Gather = Callable[[datetime], Iterable[Metric]]
 GATHER: tuple[Gather, ...] = (
     machine.heart, machine.runs, machine.tasks, machine.broker, machine.alarms, business.totals, business.brands,
     business.campaigns, business.changes, business.reservations, business.imports, business.reports, business.pacing,
+    outward.alerts, outward.messages, outward.platforms,
 )  # fmt: skip
 
 

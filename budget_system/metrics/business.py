@@ -6,8 +6,7 @@ grows for ever. Amounts are in units of the currency, and are floats here: the b
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from django.db import connection
 from django.db.models import Case, Count, F, Max, Q, Sum, When
@@ -17,8 +16,7 @@ from brands.models import Brand
 from budget_system import health
 from budget_system.db import fetch, read_moment
 from budget_system.fields import MoneyField
-from budget_system.ids import first_id_at
-from budget_system.metrics.families import counter, gauge, one
+from budget_system.metrics.families import counter, gauge, one, today
 from campaigns.models import Campaign, CampaignStatus, StateChange
 from enforcement.snapshots import zones_in_use
 from pacing.models import BreakerState, ChannelBudget, PaceAlert
@@ -30,8 +28,6 @@ BRANDS = 200
 SPENDS = 20_000
 """So many of the last spends are looked through for the last one of each source; imports are known besides."""
 SOURCES = 50
-SLACK = timedelta(days=1)
-"""How far the clock that made an id may be from the moment that is written beside it."""
 
 
 def totals(now: datetime) -> Iterator[Metric]:
@@ -97,7 +93,7 @@ def campaigns(now: datetime) -> Iterator[Metric]:
 
 
 def changes(now: datetime) -> Iterator[Metric]:
-    rows = _today(StateChange, "at", now).exclude(from_status=F("to_status"))
+    rows = today(StateChange, "at", now).exclude(from_status=F("to_status"))
     found: Counter[tuple[str, str]] = Counter()
     for status, held, count in rows.order_by().values_list("to_status", "to_holds").annotate(Count("pk")):
         found["reactivated" if status == CampaignStatus.ACTIVE else "paused", held[0].value if held else ""] += count
@@ -115,14 +111,14 @@ def reservations(now: datetime) -> Iterator[Metric]:
 
 
 def imports(now: datetime) -> Iterator[Metric]:
-    today = _today(SpendImport, "created_at", now).filter(dry_run=False)
+    begun = today(SpendImport, "created_at", now).filter(dry_run=False)
     ended = {
         "done": Q(state__in=[ImportState.DONE, ImportState.UNDOING, ImportState.UNDONE]),
         "failed": Q(state=ImportState.FAILED),
         "undone": Q(state=ImportState.UNDONE),
     }
     rows = ("accepted", "unchanged", "corrected", "duplicate", "rejected")
-    found = today.aggregate(
+    found = begun.aggregate(
         **{name: Count("pk", filter=which) for name, which in ended.items()},
         **{f"rows_{name}": Sum(name, default=0) for name in rows},
     )
@@ -163,9 +159,3 @@ def pacing(_: datetime) -> Iterator[Metric]:
     yield gauge(
         "budget_pace_alerts", "Alerts of pace that stand.", ("severity",), [((s,), n) for s, n in standing.items()]
     )
-
-
-def _today(model: Any, moment: str, now: datetime) -> Any:
-    """Rows since 00:00 UTC, found by their ids."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return model.objects.filter(pk__gte=first_id_at(midnight - SLACK), **{f"{moment}__gte": midnight})

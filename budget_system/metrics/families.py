@@ -1,11 +1,16 @@
-"""A family of metrics from rows."""
+"""A family of metrics from rows, and the rows of a day."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from budget_system.ids import first_id_at
+
 Row = tuple[Sequence[object], float]
+SLACK = timedelta(days=1)
+"""How far the clock that made an id may be from the moment that is written beside it."""
 
 
 def gauge(name: str, says: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
@@ -28,3 +33,9 @@ def one(name: str, says: str, number: float | timedelta | None) -> Metric:
     if isinstance(number, timedelta):
         number = number.total_seconds()
     return gauge(name, says, (), [] if number is None else [((), number)])
+
+
+def today(model: Any, moment: str, now: datetime) -> Any:
+    """Rows since 00:00 UTC, found by their ids."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return model.objects.filter(pk__gte=first_id_at(midnight - SLACK), **{f"{moment}__gte": midnight})

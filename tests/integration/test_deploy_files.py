@@ -40,7 +40,7 @@ def named(expression: str) -> set[str]:
     """The metrics in an expression: what stands before `{`, `[`, an operator or the end, and is no function."""
     without_labels = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|without)\s*\([^)]*\)", "", expression)
     words = set(re.findall(r"\b([a-z_]+)\b(?!\s*\()", without_labels))
-    return words - {"by", "le", "view"}
+    return words - {"by", "le", "or", "view"}
 
 
 def expressions() -> Iterator[tuple[str, str]]:

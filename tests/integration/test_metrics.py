@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,11 +18,19 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from alerts import services as alerts
+from alerts.models import Alert
 from budget_system import clock
 from budget_system.metrics import business, exposition
 from campaigns.models import Campaign, StateChange
+from delivery.models import Delivery, DeliveryState, Endpoint
+from delivery.payload import EventType
+from delivery.severity import Severity
 from enforcement import alarms, reservations, services
 from enforcement.models import AlarmKind, Heartbeat, Run, RunKind, TaskTotal
+from platforms.models import Account, Act, ActKind, RemoteState
+from platforms.services import stop_all
+from platforms.steps import Step
 from spending.models import ImportState, SpendImport
 from tasks.watch_tasks import check_books_task, heartbeat_task
 from tests.factories import ACTOR, Story
@@ -273,6 +282,87 @@ class TestMachine:
             more.spend(more.campaign(), "5")
 
         assert ask() == few
+
+
+class TestOutward:
+    def test_alerts_by_severity_and_when_they_were_looked_for(self) -> None:
+        acme = story(daily_budget="100")
+        acme.spend(acme.campaign(), "100")
+        alerts.look(acme.now)
+
+        found = Figures(exposition(acme.now + timedelta(seconds=40)).decode())
+
+        opened = Counter(Severity(alert.severity).name.lower() for alert in Alert.objects.open())
+        assert opened.total() > 0
+        assert found.all("budget_alerts_open") == {(one.name.lower(),): opened[one.name.lower()] for one in Severity}
+        assert found.one("budget_alert_look_age_seconds") == pytest.approx(40)
+
+    def test_messages_that_wait_are_parked_or_overdue(self) -> None:
+        acme = story()
+        works = self.endpoint(acme, "Works")
+        held_back = self.endpoint(acme, "Held back", failures=3, leave_until=acme.now + timedelta(hours=1))
+        off = self.endpoint(acme, "Off", off_at=acme.now, off_reason="Gone")
+        for endpoint in (works, held_back, off):
+            for seconds, state in (
+                (90, DeliveryState.PENDING),
+                (-90, DeliveryState.PENDING),
+                (0, DeliveryState.PARKED),
+            ):
+                Delivery.objects.create(
+                    endpoint=endpoint, type=EventType.PING, source_id=uuid4(), order_key=uuid4(), happened_at=acme.now,
+                    body="{}", state=state, created_at=acme.now,
+                    next_at=acme.now - timedelta(seconds=seconds) if state == DeliveryState.PENDING else None,
+                )  # fmt: skip
+
+        found = Figures(exposition(acme.now).decode())
+
+        assert found.all("budget_messages_waiting") == {("WEBHOOK",): 4}
+        assert found.all("budget_messages_parked") == {("WEBHOOK",): 2}
+        assert found.all("budget_message_overdue_seconds") == {("WEBHOOK",): pytest.approx(90)}
+        assert found.all("budget_endpoints") == {
+            ("WEBHOOK", "works"): 1, ("WEBHOOK", "fails"): 1, ("WEBHOOK", "off"): 1,
+        }  # fmt: skip
+
+    def endpoint(self, acme: Story, name: str, **more: Any) -> Endpoint:
+        return Endpoint.objects.create(
+            brand=acme.brand, name=name, url="https://example.com/", secret="sealed", starts_at=acme.now,
+            created_at=acme.now, updated_at=acme.now, **more,
+        )  # fmt: skip
+
+    def test_what_runs_at_a_platform_though_it_is_stopped_here_and_how_long_pauses_take(self) -> None:
+        acme = story(daily_budget="100")
+        account = Account.objects.create(
+            brand=acme.brand, platform="GOOGLE", account_id="1", credentials="sealed", created_at=acme.now,
+            updated_at=acme.now, looked_at=acme.now - timedelta(minutes=1), pulled_at=acme.now - timedelta(minutes=5),
+        )  # fmt: skip
+        Account.objects.create(
+            brand=acme.brand, platform="META", account_id="2", credentials="sealed", created_at=acme.now,
+            updated_at=acme.now, needs_person=True,
+        )  # fmt: skip
+        costs, fine = acme.campaign("Costs"), acme.campaign("Fine")
+        for campaign, actual, step in ((costs, "ENABLED", Step.SEND), (fine, "PAUSED", Step.IN_STEP)):
+            RemoteState.objects.create(
+                campaign=campaign, account=account, actual=actual, step=step.value, step_since=acme.now
+            )
+        for seconds in (2.0, 4.0):
+            Act.objects.create(
+                campaign=fine, account=account, at=acme.now, kind=ActKind.CONFIRMED, asked="PAUSED", seconds=seconds,
+                actor="worker",
+            )  # fmt: skip
+        acme.spend(costs, "100")
+        stop_all(reason="Trying it.", actor=ACTOR, now=acme.now)
+
+        found = Figures(exposition(acme.now).decode())
+
+        assert found.all("budget_platform_at_risk") == {("GOOGLE",): 1}
+        assert found.all("budget_platform_campaigns") == {("GOOGLE", "send"): 1, ("GOOGLE", "in_step"): 1}
+        assert found.all("budget_platform_accounts") == {("GOOGLE", "works"): 1, ("META", "needs_person"): 1}
+        assert found.all("budget_platform_look_age_seconds") == {("GOOGLE",): pytest.approx(60)}
+        assert found.all("budget_platform_spend_age_seconds") == {("GOOGLE",): pytest.approx(300)}
+        assert found.one("budget_platform_pauses_total") == 2
+        assert found.one("budget_platform_pause_seconds_total") == 6
+        assert found.one("budget_platform_pause_longest_seconds") == 4
+        assert found.one("budget_outgoing_stopped") == 1
 
 
 class TestTraffic:
