@@ -107,6 +107,7 @@ def test_what_is_open_comes_first_and_of_that_the_gravest(story: Story, api: Api
     assert len(kinds(api, "days=3")) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query", ["days=0", "days=367", "days=x", "severity=30", "state=gone", "kind=x", "standing=true", "ordering=title"]
 )
@@ -203,6 +204,7 @@ def test_a_rule_that_was_changed_meanwhile_is_not_overwritten_and_none_is_made_t
     assert AlertRule.objects.get().limits == [60]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "field", "message"),
     [

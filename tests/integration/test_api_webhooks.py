@@ -278,6 +278,7 @@ def test_what_was_changed_by_somebody_else_meanwhile_is_not_overwritten(story: S
     assert AuditEntry.objects.filter(action="change webhook").count() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "field", "message"),
     [
@@ -405,6 +406,7 @@ def test_the_address_of_a_slack_channel_is_shown_nowhere(story: Story, api: Api,
     assert "s3cretpathofslack" not in json.dumps([made, tested, same, api.get("deliveries/")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "field", "message"),
     [
