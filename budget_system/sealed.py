@@ -58,9 +58,32 @@ def renew_all() -> dict[str, int]:
     return counts
 
 
+def unreadable() -> dict[str, int]:
+    """How many secrets of each model no key opens any more."""
+    return {
+        str(model._meta.verbose_name_plural): closed
+        for model, fields in _sealed_fields()
+        if (closed := sum(map(_is_closed, _kept(model, fields))))
+    }
+
+
+def _kept(model: type[models.Model], fields: list[str]) -> Iterator[str]:
+    for values in model._default_manager.order_by().values_list(*fields).iterator():
+        yield from filter(None, values)
+
+
+def _is_closed(kept: str) -> bool:
+    try:
+        unseal(kept)
+    except UnreadableSecret:
+        return True
+    return False
+
+
 def _sealed_fields() -> Iterator[tuple[type[models.Model], list[str]]]:
     for model in apps.get_models():
-        if fields := [field.name for field in model._meta.fields if isinstance(field, SealedField)]:
+        fields = [field.name for field in model._meta.fields if isinstance(field, SealedField)]
+        if fields and not model._meta.proxy:
             yield model, fields
 
 

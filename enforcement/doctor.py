@@ -27,6 +27,7 @@ from brands.services import read_all, zone
 from budget_system import health
 from budget_system.celery import app
 from budget_system.errors import Refused
+from budget_system.sealed import unreadable
 from campaigns.models import Campaign
 from enforcement import books, jobs, pace_jobs, reservations, runs
 from enforcement.demo.login import PASSWORD, USERNAME
@@ -91,6 +92,14 @@ def _login(_: datetime) -> Finding:
     known = user is not None and check_password(PASSWORD, user.password)
     problems = [f"“{USERNAME}” can log in with the demo's password, which everybody knows."] if known else []
     return _of("login", looked_at, problems, f"manage.py changepassword {USERNAME}")
+
+
+def _secrets(_: datetime) -> Finding:
+    """A key that was taken out of ENCRYPTION_KEYS too early silences webhooks and ad platforms."""
+    closed = unreadable()
+    problems = [f"{sum(closed.values())} cannot be decrypted, of {_some(closed)}"] if closed else []
+    remedy = "Put the former key back behind the newest in ENCRYPTION_KEYS and run manage.py renew_encryption."
+    return _of("secrets", "credentials of webhooks, receivers and platform accounts", problems, remedy)
 
 
 def _migrations(_: datetime) -> Finding:
@@ -342,6 +351,7 @@ CHECKS: dict[str, Callable[[datetime], Finding]] = {
     **_FIRST,
     "settings": _settings,
     "login": _login,
+    "secrets": _secrets,
     "database": _database,
     "time zones": _zones,
     "books": _books,

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import OperationalError, connection
@@ -16,7 +17,9 @@ from pytest_django import Settings
 
 from brands.models import Brand
 from budget_system import clock
+from budget_system.sealed import seal
 from campaigns.models import Campaign
+from delivery.models import Endpoint
 from enforcement import doctor, jobs, pacing, reservations
 from enforcement.demo.login import PASSWORD, USERNAME
 from enforcement.doctor import State
@@ -219,6 +222,24 @@ def test_the_demos_password_is_a_failure_outside_demo_mode(story: Story, setting
     assert finding("login").state is State.FAILED
     settings.DEMO = True
     assert finding("login").state is State.OK
+
+
+def test_secrets_that_no_key_opens_any_more(story: Story, settings: Settings) -> None:
+    first, second = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    settings.ENCRYPTION_KEYS = [first]
+    Endpoint.objects.create(
+        brand=story.brand, name="Bidder", url="https://example.com/", secret=seal("whsec_x"), starts_at=story.now,
+        created_at=story.now, updated_at=story.now,
+    )  # fmt: skip
+    assert finding("secrets").state is State.OK
+
+    settings.ENCRYPTION_KEYS = [second]
+    found = finding("secrets")
+    settings.ENCRYPTION_KEYS = [second, first]
+
+    assert found.state is State.FAILED
+    assert "1 cannot be decrypted, of webhooks" in found.problem
+    assert finding("secrets").state is State.OK
 
 
 @pytest.mark.parametrize(("name", "value"), [("DEBUG", True), ("ALLOWED_HOSTS", ["*"])])
