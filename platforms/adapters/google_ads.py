@@ -229,11 +229,21 @@ KIND = Kind(
     code="GOOGLE",
     version=VERSION,
     fields=(
-        Field("client_id", "OAuth client id", "Of the Google Cloud project that has access to the API.", secret=False),
-        Field("client_secret", "OAuth client secret", "Of the same OAuth client."),
-        Field("refresh_token", "Refresh token", "Given for the scope https://www.googleapis.com/auth/adwords."),
         Field(
-            "login_customer_id", "Manager account", "The manager's customer id, when access comes through one.",
+            "client_id", "OAuth client id",
+            "In the Google Cloud console under APIs & Services > Credentials, of the project that has access to the "
+            "API.",
+            secret=False,
+        ),
+        Field("client_secret", "OAuth client secret", "Beside the client id, in the same place."),
+        Field(
+            "refresh_token", "Refresh token",
+            "Given when a user who may change campaigns signs in to that client once, for the scope "
+            "https://www.googleapis.com/auth/adwords (Google's OAuth Playground does it).",
+        ),
+        Field(
+            "login_customer_id", "Manager account",
+            "The manager's customer id, when access comes through one; otherwise empty.",
             secret=False, required=False,
         ),
         Field(

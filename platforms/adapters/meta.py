@@ -179,7 +179,8 @@ KIND = Kind(
     fields=(
         Field(
             "access_token", "Access token",
-            "Of a system user of the business, with ads_management and ads_read: it does not end by itself.",
+            "Of a system user, in Meta's business settings under Users > System users > Generate new token, with "
+            "ads_management and ads_read: it does not end by itself.",
         ),
     ),
     account_help="The ad account id, as act_1234567890 or digits only, from Ads Manager's address or settings.",

@@ -290,14 +290,25 @@ KIND = Kind(
     code="MICROSOFT",
     version=VERSION,
     fields=(
-        Field("client_id", "Application id", "Of the app that is registered with Microsoft Entra.", secret=False),
-        Field("client_secret", "Client secret", "Of that app; empty where it is a native one.", required=False),
+        Field(
+            "client_id", "Application id",
+            "Application (client) ID of your app, in the Microsoft Entra admin center under App registrations.",
+            secret=False,
+        ),
+        Field(
+            "client_secret", "Client secret",
+            "Of that app, under Certificates & secrets; empty where it is a native one.", required=False,
+        ),
         Field(
             "refresh_token", "Refresh token",
-            "Given for the scopes msads.manage and offline_access. Microsoft replaces it; the new one is kept here.",
+            "Given when a user of the account signs in to that app once, for the scopes msads.manage and "
+            "offline_access. Microsoft replaces it; the new one is kept here.",
         ),
-        Field("developer_token", "Developer token", "From the Microsoft Advertising developer portal."),
-        Field("customer_id", "Customer id", "Of the manager account (cid in the address).", secret=False),
+        Field("developer_token", "Developer token", "From developers.ads.microsoft.com, under Account."),
+        Field(
+            "customer_id", "Customer id", "Of the manager account (cid in the address of Microsoft Advertising).",
+            secret=False,
+        ),
     ),
     account_help="The account id, digits only (aid in the address of Microsoft Advertising), not the account number.",
     lookback_days=7,

@@ -225,7 +225,8 @@ KIND = Kind(
     fields=(
         Field(
             "access_token", "Access token",
-            "From authorising the app for the advertiser: it stays until the advertiser takes it back.",
+            "Given when the advertiser authorises your app (My Apps, in TikTok's portal for developers): it stays "
+            "until the advertiser takes it back.",
         ),
     ),
     account_help="The advertiser id, digits only, from TikTok Ads Manager's address (aadvid) or account list.",

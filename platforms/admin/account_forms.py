@@ -35,9 +35,8 @@ def form_for(kind: Kind, *, adding: bool) -> type[AccountForm]:
     for field in kind.fields:
         attrs = {"autocomplete": "new-password" if field.secret else "off", "spellcheck": "false"}
         widget = TextInput(attrs={**attrs, "type": "password"} if field.secret else attrs)
-        kept = "" if adding else " Kept; leave it empty to keep it."
         fields[f"{AccountForm.prefix_of_keys}{field.name}"] = forms.CharField(
-            label=field.label, help_text=field.help + kept, required=adding and field.required, widget=widget,
+            label=field.label, help_text=field.help, required=adding and field.required, widget=widget,
             max_length=4_000,
         )  # fmt: skip
     return type("AccountFormOfKind", (AccountForm,), {**fields, "helps": {"account_id": kind.account_help}})

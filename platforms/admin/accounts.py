@@ -31,6 +31,9 @@ from platforms.pull import zone_of
 from platforms.queries import standings
 from platforms.steps import Step
 
+ADDED = "Encrypted when it is saved, and never shown again. Saving asks the platform at once whether it works."
+KEPT = "What was entered is kept encrypted and not shown. What you leave empty stays as it is."
+
 
 @admin.register(Account)
 class AccountAdmin(ActionsAdmin):
@@ -79,9 +82,11 @@ class AccountAdmin(ActionsAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         kind = self._kind(request, obj)
         keys = tuple(f"{AccountForm.prefix_of_keys}{field.name}" for field in kind.fields) if kind else ()
-        access = (("Access", {"fields": keys}),) if keys else ()
+        told = ADDED if obj is None else KEPT
+        access = (("Access", {"fields": keys, "description": told}),) if keys else ()
         if obj is None:
-            return (("Account", {"fields": ("brand", "account_id")}), *access)
+            title = f"Account at {PlatformCode(kind.code).label}" if kind else "Account"
+            return ((title, {"fields": ("brand", "account_id")}), *access)
         shown = ("How it goes", {"fields": ("state", "why", "there", "zone_words", "mode", "looked", "spend_read")})
         which = ("Account", {"fields": ("brand", "platform_name", "account_id")})
         return (shown, which, *access) if self.may_change(request) else (shown, which)

@@ -1,12 +1,15 @@
 """`python -m tests.simulators`: all platforms at one address on this machine, with an account and campaigns each.
 
-Time in there passes as fast as `--speed` says. What the accounts are reached with is printed; nothing of it is secret.
+Time in there passes as fast as `--speed` says. What the accounts are reached with is printed, and nothing of it is
+secret; so is each campaign that is switched, with what it has spent by then.
 """
 
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from platforms.adapters import KINDS
 from platforms.protocol import Status
@@ -38,14 +41,27 @@ def told(world: World, account: SimAccount) -> str:
     return "\n".join(lines)
 
 
+def tell_changes(world: World, before: Mapping[str, Status]) -> dict[str, Status]:
+    """Print which campaigns were switched since. Gives the statuses of now."""
+    with world.lock:
+        for campaign in world.campaigns.values():
+            if campaign.status is not before[campaign.id]:
+                day = world.clock.astimezone(ZoneInfo(world.accounts[campaign.account_id].time_zone)).date()
+                spent = world.total(campaign.id, day) / 10**6
+                print(f"Campaign {campaign.id} is {campaign.status} now; spent today: {spent:.2f}", flush=True)
+        return {campaign.id: campaign.status for campaign in world.campaigns.values()}
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulators", description=__doc__)
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--speed", type=float, default=1.0, help="seconds there for a second here (default: 1)")
     chosen = parser.parse_args(arguments)
     world = demo(datetime.fromtimestamp(time.time(), UTC))
+    shown = {campaign.id: campaign.status for campaign in world.campaigns.values()}
     with Server(world, *ALL, port=chosen.port) as server:
-        print(f"Listening on {server.base_url}; stop with Ctrl-C.", flush=True)
+        urls = ",".join(f"{kind.platform}={server.base_url}" for kind in ALL)
+        print(f"Listening; stop with Ctrl-C. Start the system with\n\n  PLATFORM_URLS={urls} make run", flush=True)
         for account in world.accounts.values():
             print(f"\n{told(world, account)}", flush=True)
         before = time.monotonic()
@@ -55,6 +71,7 @@ def main(arguments: list[str]) -> int:
                 now = time.monotonic()
                 world.advance(timedelta(seconds=(now - before) * chosen.speed))
                 before = now
+                shown = tell_changes(world, shown)
         except KeyboardInterrupt:
             return 0
 
