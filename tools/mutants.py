@@ -270,6 +270,18 @@ MUTANTS = (
         "Look.objects.filter(pk=1, number=number).update(", "Look.objects.filter(pk=1).update(", ALERTS,
     ),
     Mutant(
+        "what could not be looked for is taken to be over", "alerts/services.py",
+        "if key not in found and alert.kind not in seen.unsure]", "if key not in found]", ALERTS,
+    ),
+    Mutant(
+        "a secret is kept with the answer that showed it", "budget_system/rest/idempotency.py",
+        "if secret else body", "if False else body", "tests/integration/test_api_webhooks.py",
+    ),
+    Mutant(
+        "a name server is asked while the database waits", "delivery/api.py",
+        "now=clock.now(), find=find\n", "now=clock.now()\n", "tests/integration/test_api_webhooks.py",
+    ),
+    Mutant(
         "a threshold that was told of is told of again", "alerts/services.py",
         "if one.level > told.get(one.series, -1)", "if one.level >= told.get(one.series, -1)", ALERTS,
     ),

@@ -1,6 +1,7 @@
 """Webhooks, receivers and their messages through HTTP: set up, told, looked at, sent again; and what is never shown."""
 
 import json
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -342,25 +343,25 @@ def test_a_webhook_stays_with_its_brand(story: Story) -> None:
     assert refused["brand"] == ["A webhook stays with its brand. Add another one there."]
 
 
-def test_names_are_asked_for_before_there_is_a_transaction(
-    story: Story, api: Api, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["webhooks/", "receivers/"])
+def test_names_are_asked_for_once_and_before_there_is_a_transaction(
+    story: Story, api: Api, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    real, depths = addresses.looked_up, []
+    real, before, depths = socket.getaddrinfo, len(connection.savepoint_ids), []
 
-    def outside(url: str, policy: addresses.Policy) -> addresses.Resolve:
-        depths.append(len(connection.savepoint_ids))
-        return real(url, policy)
+    def asked(host: Any, *args: Any, **more: Any) -> Any:
+        if host == "127.0.0.2":
+            depths.append(len(connection.savepoint_ids))
+        return real(host, *args, **more)
 
-    def inside(host: str, port: int) -> list[str]:
-        raise AssertionError("A name server is asked in a transaction.")
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    said = body(story, "http://127.0.0.2:9/")
+    if kind == "receivers/":
+        said = {"brand": said["brand"], "kind": "SLACK", "name": "#acme", "address": said["url"]}
+    made = [api.post(kind, said, idempotency_key="k") for _ in range(2)]
 
-    monkeypatch.setattr("delivery.api.looked_up", outside)
-    monkeypatch.setattr(services, "resolve", inside)
-    before = len(connection.savepoint_ids)
-
-    api.post("webhooks/", body(story, "http://127.0.0.1:9/"), idempotency_key="k")
-
-    assert depths == [before]
+    assert made[0]["id"] == made[1]["id"]
+    assert depths == [before, before]
 
 
 # --- Receivers --------------------------------------------------------------------------------------------------------
