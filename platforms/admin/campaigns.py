@@ -28,6 +28,7 @@ from platforms.models import Act as PlatformAct
 from platforms.protocol import Status
 from platforms.queries import URGENCY, by_urgency
 from platforms.steps import Step, Why, wanted
+from spending.figures import spent
 
 
 class StepFilter(FixedFilter):
@@ -97,7 +98,7 @@ class RemoteStateAdmin(BulkAdmin):
     actions_detail = ("approve_one", "leave_one", "take_over", "put_back")
     fieldsets = (
         ("Campaign", {"fields": ("campaign_link", "brand_name", "account_name")}),
-        ("How it stands", {"fields": ("here", "there", "seen", "next_one", "since")}),
+        ("How it stands", {"fields": ("here", "there", "beyond", "seen", "next_one", "since")}),
     )
     empty_text = "Campaigns appear here once a platform account is connected and has campaigns with their ids."
     acts: Mapping[str, Act] = {
@@ -167,6 +168,20 @@ class RemoteStateAdmin(BulkAdmin):
     @admin.display(description="read there")
     def seen(self, row: RemoteState) -> object:
         return show.nothing("not yet") if row.seen_at is None else show.ago(row.seen_at, noted(row, "now"))
+
+    @admin.display(description="beyond today's budget")
+    def beyond(self, row: RemoteState) -> object:
+        """What was spent there until the pause had arrived."""
+        campaign, budget = row.campaign, row.campaign.daily_budget
+        if budget is None:
+            return show.nothing("it has no daily budget of its own")
+        used = spent([campaign], noted(row, "now"))[campaign.pk].day.used
+        if used <= budget:
+            return show.nothing("nothing")
+        currency = campaign.brand.currency
+        share = f", {(used - budget) / budget:.0%} of the budget" if budget else ""
+        words = f"{show.amount(used, currency)} of {show.amount(budget, currency)} are spent{share}"
+        return show.stacked(show.amount(used - budget, currency), show.small(words))
 
     def panels_above(self, obj: RemoteState, now: datetime) -> Sequence[Panel]:
         self.dress([obj], now)

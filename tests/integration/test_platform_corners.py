@@ -151,3 +151,28 @@ def test_a_switched_off_account_is_saved_and_not_asked(loop: Loop, monkeypatch: 
     assert loop.platform.calls == 0
     with pytest.raises(Refused, match="Switch it on first"):
         services.check(loop.account.pk, actor=ACTOR, now=loop.story.now)
+
+
+# --- What is spent beyond a budget
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent", "says"),
+    [
+        ("40", "47.50", "7.50 EUR 47.50 EUR of 40.00 EUR are spent, 19% of the budget"),
+        ("40", "40", "nothing"),
+        ("0", "2", "2.00 EUR 2.00 EUR of 0.00 EUR are spent"),
+        (None, "47.50", "it has no daily budget of its own"),
+    ],
+)
+def test_a_campaigns_page_says_what_was_spent_beyond_todays_budget(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, budget: str | None, spent: str, says: str
+) -> None:
+    ann = Person(loop.story, monkeypatch)
+    campaign = loop.campaign(1, daily_budget=budget)
+    loop.look()
+    loop.story.spend(campaign, spent)
+
+    page = " ".join(ann.reads("platforms_remotestate_change", campaign.pk).split())
+
+    assert f"Beyond today's budget {says} Read there" in page
