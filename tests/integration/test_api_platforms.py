@@ -237,6 +237,7 @@ def test_while_the_kill_switch_is_on_nothing_leaves_and_then_what_is_wanted_does
 def test_an_operator_stops_and_only_a_manager_lets_go(desk: Desk) -> None:
     operator = Api(person("olga", Role.OPERATOR, [desk.story.brand]))
 
+    assert operator.post("platforms/outgoing/stop", {"reason": 7}, 400)["reason"] == ["Not a valid string."]
     operator.post("platforms/outgoing/stop", {"reason": "A fire"}, 200)
 
     assert operator.post("platforms/outgoing/resume", None, 403)["code"] == "permission_denied"
