@@ -31,6 +31,8 @@ settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storag
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
 
+LONG = 32
+
 # Conftests further down may import models.
 django.setup()
 
@@ -60,6 +62,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Tests that commit are cleared up after in a way of our own."""
     with django_db_blocker.unblock():
         emptying.begin()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A file as a parameter names no test: what is packed holds the time, and two workers must find the same names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > LONG else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

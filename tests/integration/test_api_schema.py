@@ -279,8 +279,8 @@ def _settings(examples: int, *, always_the_same: bool) -> settings:
 
 
 def _is_blank(value: object) -> bool:
-    """Whether a parameter is written as `name=`: an empty text, or a list that ends in one, for the last one counts."""
-    return value == "" or (isinstance(value, list) and (not value or value[-1] == ""))
+    """Whether a parameter is written as `name=`: an empty text or object, or a list whose last one, which counts, is."""
+    return value in ("", {}) or (isinstance(value, list) and (not value or value[-1] == ""))
 
 
 def _keeps_promises(case: Any, token: str) -> None:
