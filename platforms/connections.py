@@ -72,10 +72,15 @@ def keeper(account: Account) -> Callable[[Mapping[str, str]], None]:
 
 
 def _base_url(platform: str) -> str:
-    """A simulator on this machine, in demo mode only. Empty: the platform's own address."""
+    """A simulator on this machine in demo mode, whose login everybody knows. Empty: the platform's own address."""
     url: str = settings.PLATFORM_URLS.get(platform, "")
-    if not url:
+    if not url and not settings.DEMO:
         return ""
+    if not url:
+        raise Refused(
+            "Demo mode calls no ad platform. Start a simulator and name it in PLATFORM_URLS (docs/platforms.md), or run "
+            "the system as in production (docs/deployment.md)."
+        )
     if not settings.DEMO:
         raise Refused("PLATFORM_URLS is for demo mode: outside of it platforms are called at their own addresses.")
     host = urlsplit(url).hostname or ""

@@ -18,6 +18,7 @@ TESTS = {
     "SECURE_SSL_REDIRECT": "off",
     "BEHIND_TLS_PROXY": "off",
     "CSRF_TRUSTED_ORIGINS": "",
+    "PLATFORM_URLS": "",
     # A test is one transaction, and may walk about for long without asking the database anything.
     "IDLE_IN_TRANSACTION_TIMEOUT_MS": "120000",
 }
@@ -60,6 +61,7 @@ def for_deploy_check(database_url: str) -> dict[str, str]:
         "SECRET_KEY": "Zu8-kq2.Vt5_Xw9-Lm3.Rp7_Ys1-Nd4.Hb6_Gc0-Jf8.Ke2_Ta5-Wq9",
         "ALLOWED_HOSTS": "budget.example.com",
         "CSRF_TRUSTED_ORIGINS": "https://budget.example.com",
+        "PLATFORM_URLS": "",
         "BEHIND_TLS_PROXY": "on",
         "SECURE_SSL_REDIRECT": "on",
         "DATABASE_URL": database_url,

@@ -72,6 +72,7 @@ def test_an_account_that_is_not_there_is_said(loop: Loop) -> None:
         (False, "http://127.0.0.1:9000", "for demo mode"),
         (True, "http://192.0.2.1:9000", "runs on this machine"),
         (True, "https://example.com", "runs on this machine"),
+        (True, "", "Demo mode calls no ad platform"),
     ],
 )
 def test_a_simulator_is_called_in_demo_mode_and_on_this_machine_only(
