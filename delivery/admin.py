@@ -53,7 +53,7 @@ from delivery.schedule import ATTEMPTS, told
 from delivery.severity import Severity
 
 UTC = ZoneInfo("UTC")
-CHANGE, AGAIN = "delivery.change_endpoint", "delivery.change_delivery"
+AGAIN = "delivery.change_delivery"
 LATEST = 10
 HOW_IT_GOES = ("How it goes", {"fields": ("state", "why", "arrived", "created")})
 ADDRESS_HELP = (
@@ -217,7 +217,7 @@ class EndpointPages(ActionsAdmin):
 
     # --- Actions ------------------------------------------------------------------------------------------------------
 
-    @object_action("Send a test…", path="test", needs=CHANGE, icon="send")
+    @object_action("Send a test…", path="test", icon="send")
     def send_test(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
         def run(_: Any) -> None:
             message = services.ping(obj.pk, actor=actor_of(request), now=clock.now())
@@ -233,7 +233,7 @@ class EndpointPages(ActionsAdmin):
             intro=[f"A test message is sent to {obj.url} now, and you see what is answered."],
         )  # fmt: skip
 
-    @object_action("Switch off…", path="off", needs=CHANGE, icon="power_off", danger=True)
+    @object_action("Switch off…", path="off", icon="power_off", danger=True)
     def switch_off(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
         def run(form: Any) -> None:
             reason = form.cleaned_data["reason"]
@@ -245,7 +245,7 @@ class EndpointPages(ActionsAdmin):
             intro=["Nothing is sent there until it is switched on again. What happens meanwhile can be told then."],
         )  # fmt: skip
 
-    @object_action("Switch on…", path="on", needs=CHANGE, icon="power")
+    @object_action("Switch on…", path="on", icon="power")
     def switch_on(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
         def run(form: Any) -> None:
             _, made = services.switch_on(
@@ -338,7 +338,7 @@ class EndpointAdmin(EndpointPages):
     def offered(self, obj: Endpoint) -> Iterable[str]:
         return ("send_test", "new_secret", "switch_off") if obj.off_at is None else ("switch_on", "new_secret")
 
-    @object_action("New secret…", path="new-secret", needs=CHANGE, icon="key")
+    @object_action("New secret…", path="new-secret", icon="key")
     def new_secret(self, request: HttpRequest, obj: Endpoint) -> HttpResponse:
         def run(form: Any) -> HttpResponse:
             endpoint, secret = services.new_endpoint_secret(
