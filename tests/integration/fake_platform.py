@@ -17,6 +17,8 @@ class FakePlatform:
         self.error: PlatformError | None = None
         self.says_yes_and_does_no = 0
         """How many more changes are accepted and not carried out."""
+        self.forgets: set[str] = set()
+        """Campaigns that it does not list."""
         self.refuses: dict[str, Outcome] = {}
         self.report_error: PlatformError | None = None
         self.calls = 0
@@ -36,7 +38,7 @@ class FakePlatform:
     def campaigns(self, ids: Collection[str] | None = None) -> Iterator[RemoteCampaign]:
         self._called()
         for one, status in list(self.statuses.items()):
-            if ids is None or one in ids:
+            if one not in self.forgets and (ids is None or one in ids):
                 yield RemoteCampaign(one, f"Campaign {one}", status, status.value.lower())
 
     def set_status(self, wanted: Mapping[str, Status]) -> list[Outcome]:

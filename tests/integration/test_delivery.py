@@ -574,6 +574,19 @@ def test_a_second_relay_leaves_the_first_alone_and_follows_one_that_fell_silent(
     assert deliver(story) == {"taken_up": 0}
 
 
+def test_of_two_relays_that_read_the_same_message_one_claims_it(story: Story, receiver: Receiver) -> None:
+    campaign = story.campaign()
+    endpoint, _ = endpoint_at(story, receiver.url)
+    story.pause(campaign)
+    intake.take_up(story.now)
+    ours, theirs = (Delivery.objects.get() for _ in range(2))
+
+    assert relay._make_mine(ours, endpoint, 1, story.now)
+    assert not relay._make_mine(theirs, endpoint, 1, story.now)
+
+    assert state_of(ours) == (DeliveryState.PENDING, 1)
+
+
 @pytest.mark.fault(50)
 def test_what_was_sent_and_not_written_is_sent_again_under_the_same_id(story: Story, receiver: Receiver) -> None:
     campaign = story.campaign()

@@ -191,6 +191,23 @@ def test_a_platform_that_says_yes_and_does_no_is_asked_until_it_is_seen(loop: Lo
     )
 
 
+def test_what_is_accepted_and_cannot_be_read_back_is_not_taken_to_have_arrived(loop: Loop) -> None:
+    [a] = loop.settled(1)
+    loop.platform.forgets.add("1")
+    loop.story.spend(a, "100")
+
+    assert loop.push() == {"sent": 1, "not_seen": 1}
+    assert loop.step(a) is Step.SEND
+    assert loop.row(a).error == "The platform said yes and does not show it yet."
+
+    loop.platform.forgets.clear()
+    loop.look()
+    loop.push()
+
+    assert loop.step(a) is Step.IN_STEP
+    assert loop.acts(a) == [ActKind.SENT, ActKind.NOT_SEEN, ActKind.CONFIRMED]
+
+
 def test_a_campaign_that_was_started_there_is_shown_and_not_undone(loop: Loop) -> None:
     [a] = loop.settled(1)
     loop.story.spend(a, "100")
