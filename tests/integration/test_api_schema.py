@@ -308,6 +308,6 @@ def test_a_few_cases_of_every_operation_keep_its_promises(case: Any, token: str)
 @pytest.mark.faults
 @pytest.mark.timeout(600)
 @thorough.parametrize()  # type: ignore[untyped-decorator]
-@_settings(100, always_the_same=False)
+@_settings(50, always_the_same=False)
 def test_every_operation_keeps_its_promises(case: Any, token: str) -> None:
     _keeps_promises(case, token)
