@@ -78,8 +78,8 @@ def _base_url(platform: str) -> str:
         return ""
     if not url:
         raise Refused(
-            "Demo mode calls no ad platform. Start a simulator and name it in PLATFORM_URLS (docs/platforms.md), or run "
-            "the system as in production (docs/deployment.md)."
+            "Demo mode calls no ad platform. Start a simulator and name it in PLATFORM_URLS (docs/platforms.md), or "
+            "run the system as in production (docs/deployment.md)."
         )
     if not settings.DEMO:
         raise Refused("PLATFORM_URLS is for demo mode: outside of it platforms are called at their own addresses.")

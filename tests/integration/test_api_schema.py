@@ -279,7 +279,7 @@ def _settings(examples: int, *, always_the_same: bool) -> settings:
 
 
 def _is_blank(value: object) -> bool:
-    """Whether a parameter is written as `name=`: an empty text or object, or a list whose last one, which counts, is."""
+    """Whether a parameter is written as `name=`: an empty text or object, or a list that ends in one, which counts."""
     return value in ("", {}) or (isinstance(value, list) and (not value or value[-1] == ""))
 
 
