@@ -23,10 +23,7 @@ from tools.bootstrap import ROOT
 from tools.processes import UnableToStart
 
 BIN = Path(sys.executable).parent
-ON_SQLITE = (
-    "tests/unit/test_decision.py", "tests/flows", "tests/integration/test_posting.py",
-    "tests/integration/test_setup_demo.py",
-)  # fmt: skip
+ON_SQLITE = ("tests/unit/test_decision.py", "tests/flows", "tests/integration/test_posting.py")
 """The decision, and the ways of money; `make test-slow` runs the rest of what touches a database."""
 ALL_ON_SQLITE = "all on SQLite"
 """The step for what else touches a database. It is named to be run: `make test-slow` does."""

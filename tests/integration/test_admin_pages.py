@@ -55,6 +55,7 @@ def full_life(story: Story, name: str = "A", why: str = "Because") -> Campaign:
 # --- Opening
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_list_opens_and_tells_the_next_step(
     name: str, monkeypatch: pytest.MonkeyPatch, story: Story, ann: Person
@@ -134,6 +135,7 @@ FILTERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", FILTERS)
 def test_filters_and_searches_of_every_kind_answer(url: str, story: Story, ann: Person) -> None:
     full_life(story)
