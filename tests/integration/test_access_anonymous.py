@@ -30,6 +30,7 @@ def paths(patterns: Any, thing: str, prefix: str = "/") -> Iterator[str]:
             yield path.replace("?", "")
 
 
+@pytest.mark.slow
 @pytest.mark.need(1)
 @pytest.mark.django_db
 def test_nobody_gets_anywhere_without_saying_who_they_are() -> None:

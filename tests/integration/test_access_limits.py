@@ -45,6 +45,7 @@ print(sum(count.admitted for count in counts), sorted(count.used for count in co
 """
 
 
+@pytest.mark.slow
 @pytest.mark.need(10)
 @pytest.mark.postgres
 def test_fifty_calls_at_once_from_five_processes_on_a_limit_of_ten_let_exactly_ten_through() -> None:

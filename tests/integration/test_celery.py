@@ -54,6 +54,7 @@ def ask_a_fresh_process(code: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_each_beat_names_a_task_that_a_worker_knows() -> None:
     beats, tasks = ask_a_fresh_process(
         "app.loader.import_default_modules();"

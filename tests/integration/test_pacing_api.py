@@ -414,6 +414,7 @@ def test_what_belongs_to_an_archived_campaign_is_out_of_sight(api: Api, campaign
 # --- As many queries for many as for one -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["channel-budgets", "alerts", "breaker-changes", "reallocations"])
 def test_a_long_list_takes_as_many_queries_as_a_short_one(api: Api, campaign: str, kind: str) -> None:
     def another() -> None:

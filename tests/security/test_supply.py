@@ -43,6 +43,7 @@ def tracked() -> list[Path]:
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
 
 
+@pytest.mark.slow
 @pytest.mark.need(8)
 def test_no_secret_lies_in_the_tree(figure: Figure) -> None:
     files = tracked()

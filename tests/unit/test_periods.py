@@ -180,6 +180,7 @@ def days_to_try() -> dict[str, list[date]]:
     return chosen
 
 
+@pytest.mark.slow
 @pytest.mark.fault(31)
 def test_in_every_zone_a_day_starts_where_the_calendar_turns_to_it_from_the_day_before(
     days_to_try: dict[str, list[date]],
@@ -326,6 +327,7 @@ def test_the_next_change_of_the_offset_is_exact_to_the_second(zone: str, now: st
     assert next_offset_change(ZoneInfo(zone), at(now)) == (at(change) if change else None)
 
 
+@pytest.mark.slow
 @given(zones, moments)
 @settings(deadline=None, max_examples=100)
 def test_the_offset_stays_until_the_next_change_and_differs_from_there(zone: ZoneInfo, now: datetime) -> None:
