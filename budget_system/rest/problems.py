@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InternalError, OperationalError
+from django.db import DatabaseError, InternalError, OperationalError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_handler
@@ -106,7 +106,7 @@ def _known(error: Exception) -> Exception | None:
             return TooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         case SuspiciousOperation():
             return exceptions.ParseError("The request is not one that is taken here.")
-        case OperationalError() | InternalError() if _is_down(error):
+        case DatabaseError() if _is_down(error):
             logger.error("The database did not answer: %s", error)
             return _problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The database does not answer. Ask again.", RETRY_AFTER_S
@@ -119,12 +119,13 @@ def _known(error: Exception) -> Exception | None:
 _READ_ONLY = "25006"
 
 
-def _is_down(error: OperationalError | InternalError) -> bool:
+def _is_down(error: DatabaseError) -> bool:
     """No connection, no room, shutting down, too slow or read-only; anything else is a fault of ours."""
     code = getattr(error.__cause__, "pgcode", None)
     if isinstance(error, InternalError):
         return bool(code == _READ_ONLY)
-    return code is None or code[:2] in {"08", "53", "57", "58"}
+    # A connection that breaks off while an answer is awaited is a bare DatabaseError to the driver.
+    return type(error) in {OperationalError, DatabaseError} and (code is None or code[:2] in {"08", "53", "57", "58"})
 
 
 def _problem(status: int, code: str, detail: str, wait: int | None = None) -> exceptions.APIException:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, ProgrammingError, connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -144,15 +144,28 @@ def test_an_unexpected_error_is_500_with_a_number_and_changes_nothing(send: Call
 
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_database_that_does_not_answer_is_503(send: Caller, method: str) -> None:
-    def down(*_: Any) -> Any:
-        raise OperationalError("could not connect to server")
-
-    with connection.execute_wrapper(down):
-        response = send(method, "brands/", {"name": "X"} if method == "POST" else b"")
+@pytest.mark.parametrize(
+    "error",
+    [OperationalError("could not connect to server"), DatabaseError("server closed the connection unexpectedly")],
+    ids=["no connection", "broken off"],
+)
+def test_a_database_that_does_not_answer_is_503(send: Caller, method: str, error: DatabaseError) -> None:
+    response = _while_every_statement_fails(send, method, error)
 
     assert (response.status_code, response.json()["code"]) == (503, "unavailable")
     assert response["Retry-After"] == "1"
+
+
+def test_a_statement_that_is_wrong_is_our_fault(send: Caller) -> None:
+    assert _while_every_statement_fails(send, "GET", ProgrammingError("no results to fetch")).status_code == 500
+
+
+def _while_every_statement_fails(send: Caller, method: str, error: DatabaseError) -> Any:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    with connection.execute_wrapper(fail):
+        return send(method, "brands/", {"name": "X"} if method == "POST" else b"")
 
 
 # --- Nothing is taken that was not asked for
