@@ -91,7 +91,7 @@ lock: ## Resolve requirements/*.in into hashed locks [UPGRADE=1]
 
 ##@ Tests
 
-test: ## All checks, and the suite on PostgreSQL and SQLite [LABEL=]
+test: ## All checks; suite on PostgreSQL, core on SQLite [LABEL=]
 	$(READY) test -m tools.test $(LABEL)
 
 quick-test: ## The tests without a database

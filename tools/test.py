@@ -87,7 +87,8 @@ def django_steps(postgres_url: str) -> list[Step]:
 
 
 def pytest_steps(sqlite_url: str, labels: Sequence[str]) -> list[Step]:
-    """The whole suite on PostgreSQL, and once more on SQLite, which the demo runs on; without the long runs."""
+    """The suite on PostgreSQL, and its core (ON_SQLITE) once more on SQLite, which the demo runs on; without the long
+    runs. With labels both run what these name."""
     chosen = selection(labels)
     on_sqlite = chosen or ON_SQLITE
     parallel = () if chosen else IN_PARALLEL
