@@ -7,7 +7,7 @@
 # waited for (60; 0: not at all). MIGRATE=1 migrates first: give it to one job only.
 set -eu
 
-for name in SECRET_KEY DATABASE_URL REDIS_URL PGPASSWORD METRICS_TOKEN EMAIL_URL FLOWER_BASIC_AUTH; do
+for name in SECRET_KEY DATABASE_URL REDIS_URL PGPASSWORD ENCRYPTION_KEYS METRICS_TOKEN EMAIL_URL FLOWER_BASIC_AUTH; do
     eval "file=\${${name}_FILE:-} value=\${${name}:-}"
     [ -n "$file" ] || continue
     if [ -n "$value" ]; then

@@ -29,6 +29,8 @@ environ.Env.read_env(BASE_DIR / ".env")
 if not {"SECRET_KEY", "DATABASE_URL", "DEMO"} & os.environ.keys() and (BASE_DIR / ".local" / "demo.env").exists():
     # Nobody configured anything, and `make run` was used here: commands meet the demo.
     environ.Env.read_env(BASE_DIR / ".local" / "demo.env")
+# Empty counts as not set: a form of .env has its names without values, and compose passes them on as they are.
+env.ENVIRON = {name: value for name, value in os.environ.items() if value}
 
 DEMO = env.bool("DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=False)

@@ -33,6 +33,10 @@ def production_texts() -> dict[str, str]:
     }
 
 
+OPTIONAL = ("encryption_keys", "metrics_token", "email_url", "flower_basic_auth")
+"""Files that compose must find and that may stay empty, which counts as not set."""
+
+
 def write_env(path: Path) -> bool:
     """Write it, for its owner only; False if there is one."""
     try:
@@ -44,16 +48,21 @@ def write_env(path: Path) -> bool:
 
 
 def write_production(folder: Path) -> bool:
-    """Write the files; False if the folder is there. Others are kept out by the folder: the files themselves are read
-    in containers, by users with other numbers."""
+    """Write the files; False if all are there. In a folder that is there only those that may be empty are added.
+
+    Others are kept out by the folder: the files themselves are read in containers, by users with other numbers.
+    """
+    texts = dict.fromkeys(OPTIONAL, "")
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
-        return False
-    for name, text in production_texts().items():
-        (folder / name).write_text(text + "\n", encoding="utf-8")
-        (folder / name).chmod(0o444)
-    return True
+        texts = {name: text for name, text in texts.items() if not (folder / name).exists()}
+    else:
+        texts |= {name: f"{text}\n" for name, text in production_texts().items()}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o444 if text else 0o644)
+    return bool(texts)
 
 
 def main(arguments: list[str]) -> int:

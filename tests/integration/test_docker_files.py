@@ -15,6 +15,7 @@ from tests.integration.compose_files import BASE, PRODUCTION, ROOT, Service, sta
 VARIABLES = {"SECRET_KEY": "s" * 50, "POSTGRES_PASSWORD": "owner", "ALLOWED_HOSTS": "budget.example.com"}
 OURS = ("migrate", "web", "celery_worker", "celery_beat", "flower")
 BIN = Path(sys.executable).parent
+SETTINGS = (ROOT / "budget_system" / "settings.py").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +93,9 @@ def test_only_the_migration_job_migrates_and_all_wait_for_it(base: dict[str, Ser
     assert base["migrate"]["restart"] == "no"
 
 
-def test_a_worker_may_finish_its_task_before_it_is_killed(base: dict[str, Service]) -> None:
-    assert seconds(base["celery_worker"]["stop_grace_period"]) > settings.CELERY_TASK_TIME_LIMIT
+def test_a_worker_has_time_to_give_back_what_it_cannot_finish(base: dict[str, Service]) -> None:
+    assert base["celery_worker"]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
+    assert seconds(base["celery_worker"]["stop_grace_period"]) > settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 30
 
 
 def test_no_queued_task_is_dropped_or_lost(base: dict[str, Service], production: dict[str, Service]) -> None:
@@ -127,10 +129,28 @@ def test_in_production_a_container_can_change_little(production: dict[str, Servi
 
 @pytest.mark.need(8, 25)
 def test_in_production_no_secret_is_in_the_environment(production: dict[str, Service]) -> None:
+    [names] = re.findall(r"^for name in (.+); do$", (ROOT / "entrypoint.sh").read_text(), re.MULTILINE)
+    secrets = {*names.split(), "POSTGRES_PASSWORD"} - {"DATABASE_URL"}
+
+    assert len(secrets) == 8
     for name, service in production.items():
-        for variable in ("SECRET_KEY", "PGPASSWORD", "POSTGRES_PASSWORD", "REDIS_URL"):
-            value = service.get("environment", {}).get(variable, "")
-            assert value == "", f"{name} has {variable}"
+        given = service.get("environment", {})
+        assert {variable for variable in secrets if given.get(variable)} == set(), name
+        assert "@" not in given.get("DATABASE_URL", "").replace("budget@db", "").replace("budget_app@db", ""), name
+        files = {value for variable, value in given.items() if variable.endswith("_FILE")}
+        assert files <= {f"/run/secrets/{secret}" for secret in service.get("secrets", [])}, name
+
+
+@pytest.mark.parametrize("variable", ["ENCRYPTION_KEYS", "METRICS_TOKEN", "EMAIL_URL"])
+def test_in_production_these_may_be_given_in_files(production: dict[str, Service], variable: str) -> None:
+    for name in ("web", "celery_worker", "celery_beat"):
+        assert production[name]["environment"][f"{variable}_FILE"] == f"/run/secrets/{variable.lower()}"
+
+
+def test_in_production_what_mails_or_calls_others_may_leave_and_nothing_else(production: dict[str, Service]) -> None:
+    leave = {name for name, service in production.items() if "outside" in service["networks"]}
+
+    assert leave == {"web", "celery_worker", "celery_beat", "flower"}
 
 
 @pytest.mark.need(4, 25)
@@ -143,13 +163,58 @@ def test_in_production_only_the_migration_job_owns_the_tables(production: dict[s
 
 
 def test_settings_read_what_compose_sets(base: dict[str, Service], production: dict[str, Service]) -> None:
-    read = set(re.findall(r'env(?:\.\w+)?\(\s*["\'](\w+)["\']', (ROOT / "budget_system" / "settings.py").read_text()))
+    read = set(re.findall(r'env(?:\.\w+)?\(\s*["\'](\w+)["\']', SETTINGS))
     by_others = {"PGPASSWORD", "REMAP_SIGTERM", "FLOWER_BASIC_AUTH"}
 
     for services in (base, production):
         for name in OURS:
             names = {variable.removesuffix("_FILE") for variable in services[name]["environment"]}
             assert names <= read | by_others, name
+
+
+NOT_IN_CONTAINERS = {
+    "DEBUG": "shows errors with their code",
+    "DEMO": "has a known login, and is for this machine only",
+    "BIND_HOST": "is looked at in demo mode only",
+    "PLATFORM_URLS": "is for demo mode only",
+}
+"""Settings that compose does not pass on, each with the reason."""
+
+
+def test_compose_passes_what_the_example_has_for_the_system(base: dict[str, Service]) -> None:
+    ours, others = (ROOT / ".env.example").read_text().split("# --- Read by docker-compose.yml, not by the system")
+    variable = re.compile(r"^(?:# )?([A-Z_]+)=", re.MULTILINE)
+    named, read = set(variable.findall(ours)), set(re.findall(r'env(?:\.\w+)?\(\s*["\'](\w+)["\']', SETTINGS))
+
+    assert named == read - {"PORT"}
+    for name in OURS:
+        assert named - NOT_IN_CONTAINERS.keys() <= base[name]["environment"].keys(), name
+    compose = BASE.read_text() + PRODUCTION.read_text()
+    assert all(f"${{{name}:" in compose for name in variable.findall(others))
+
+
+def test_what_compose_passes_on_empty_is_the_default(base: dict[str, Service]) -> None:
+    empty = {name: value for name, value in base["web"]["environment"].items() if value == ""}
+    program = (
+        "from budget_system import settings as s; print(s.LOG_FORMAT, s.LOG_LEVEL, s.PUBLIC_URL, s.WEBHOOK_PORTS,"
+        " s.REQUESTS_PER_MINUTE, s.STATEMENT_TIMEOUT_MS, s.ENCRYPTION_KEYS, s.ADMINS, s.METRICS_TOKEN == '',"
+        " s.EMAIL_HOST, s.EMAIL_PORT, s.DEFAULT_FROM_EMAIL, len(s.PASSWORD_HASHERS), s.SECURE_SSL_REDIRECT)"
+    )
+    needed = {"PATH": os.defpath, **VARIABLES, "DATABASE_URL": "postgres:///unused", "REDIS_URL": "memory://"}
+
+    def said(**more: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**needed, **more},
+        ).stdout
+
+    assert {"LOG_FORMAT", "ENCRYPTION_KEYS", "WEBHOOK_PORTS", "STATEMENT_TIMEOUT_MS"} <= empty.keys()
+    assert said() == said(**dict.fromkeys([*empty, "SECURE_SSL_REDIRECT"], ""))
+    assert said().startswith("json INFO https://budget.example.com [443, 8443] 6000 5000 [] []")
 
 
 def test_secrets_that_are_named_are_declared() -> None:
@@ -196,11 +261,22 @@ def test_a_secret_comes_from_its_file_without_the_last_newline(python_that_tells
     assert done.stdout == "a$b 'c' \"d\"|gone"
 
 
-def test_a_secret_given_twice_is_refused(python_that_tells: Path) -> None:
-    done = enter(python_that_tells, "true", PGPASSWORD="a", PGPASSWORD_FILE="/run/secrets/b")
+@pytest.mark.parametrize("name", ["PGPASSWORD", "ENCRYPTION_KEYS", "METRICS_TOKEN", "EMAIL_URL"])
+def test_a_secret_given_twice_is_refused(python_that_tells: Path, name: str) -> None:
+    done = enter(python_that_tells, "true", **{name: "a", f"{name}_FILE": "/run/secrets/b"})
 
     assert done.returncode == 1
-    assert done.stderr == "entrypoint.sh: both PGPASSWORD and PGPASSWORD_FILE are set; leave one out.\n"
+    assert done.stderr == f"entrypoint.sh: both {name} and {name}_FILE are set; leave one out.\n"
+
+
+def test_an_empty_file_is_an_empty_variable(python_that_tells: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+
+    done = enter(
+        python_that_tells, "sh", "-c", 'echo "${ENCRYPTION_KEYS?}|"', ENCRYPTION_KEYS_FILE=str(tmp_path / "empty")
+    )
+
+    assert done.stdout == "|\n", done.stderr
 
 
 def test_a_file_that_is_not_there_is_named(python_that_tells: Path) -> None:

@@ -174,6 +174,10 @@ def test_secrets_are_made_up_once_and_agree_with_each_other(tmp_path: Path) -> N
     assert texts["redis_url"].split(":")[2].split("@")[0] == texts["redis_conf"].split()[1]
     assert len(texts["secret_key"]) >= 50
     assert not env_files.write_production(folder)
+    assert {name for name, text in texts.items() if not text} == set(env_files.OPTIONAL)
+    (folder / "email_url").unlink()
+    assert env_files.write_production(folder)
+    assert {path.name: path.read_text().strip() for path in folder.iterdir()} == texts
     assert env_files.write_env(tmp_path / ".env")
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
     assert not env_files.write_env(tmp_path / ".env")
