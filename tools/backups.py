@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
+import psycopg2
 from psycopg2 import errors
 from psycopg2.extensions import parse_dsn
 
@@ -21,6 +22,11 @@ from tools.postgres import Client, client, execute, newest, with_database
 FOLDER = ROOT / "backups"
 COMPOSE_OWNER = "budget"
 """The role in the compose stack to which the tables belong."""
+APP_ROLE = "budget_app"
+"""The role of web, worker and beat, where it is another one (docker/app-role.sh)."""
+COMPOSE_APP_ROLE = "/docker-entrypoint-initdb.d/app-role.sh"
+GRANT_IN_COMPOSE = f"test ! -e {COMPOSE_APP_ROLE} || {COMPOSE_APP_ROLE}"
+"""What gives that role its rights on the database POSTGRES_DB, in the container of the database."""
 
 
 def place(suffix: str, label: str = "budget") -> Path:
@@ -93,31 +99,54 @@ def check_dump(path: Path) -> None:
         fail(f"{path.name} is a PostgreSQL dump, but none of this system.")
 
 
-def restore_dump(path: Path, url: str, prove: Callable[[str], None]) -> str:
+def restore_dump(path: Path, url: str, prove: Callable[[str], None]) -> str | None:
     """Load a dump into a new database, prove it, and let it take the name of the old one, whose new name is returned.
 
-    Until the two are renamed nothing has changed; they are, in one transaction.
+    Until the two are renamed nothing has changed; they are, in one transaction. On a server without a database of that
+    name there is none to keep.
     """
     name, stamp = _name(url), time.strftime("%Y%m%d%H%M%S", time.gmtime())
     new, former = f"{name}_restored_{stamp}", f"{name}_before_{stamp}"
-    execute(url, f'CREATE DATABASE "{new}"')
+    beside = with_database(url, "postgres")
+    replaces = _is_there(beside, "SELECT FROM pg_database WHERE datname = %s", name)
+    execute(beside, f'CREATE DATABASE "{new}"')
     try:
         with step("Loading the dump"):
             _write(client("pg_restore", with_database(url, new)), [*RESTORE, "--dbname", new, str(path)])
+        if _is_there(beside, "SELECT FROM pg_roles WHERE rolname = %s", APP_ROLE):
+            _grant(with_database(url, new))
         prove(with_database(url, new))
-        beside = with_database(url, "postgres")
-        swap = f'ALTER DATABASE "{name}" RENAME TO "{former}"; ALTER DATABASE "{new}" RENAME TO "{name}"'
+        swap = f'ALTER DATABASE "{name}" RENAME TO "{former}"; ' if replaces else ""
+        swap += f'ALTER DATABASE "{new}" RENAME TO "{name}"'
         try:
             execute(beside, swap, together=True)
         except errors.ObjectInUse as error:
             fail(f"it is still in use, so nothing was changed: {str(error).strip().splitlines()[-1]}")
     except BaseException:
-        execute(with_database(url, "postgres"), f'DROP DATABASE IF EXISTS "{new}"')
+        execute(beside, f'DROP DATABASE IF EXISTS "{new}"')
         raise
-    return former
+    return former if replaces else None
 
 
-RESTORE = ("--no-owner", "--exit-on-error", "--single-transaction")
+RESTORE = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
+"""Roles are a matter of the server, and another one has others: rights are given anew."""
+
+
+def _is_there(url: str, query: str, name: str) -> bool:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query, [name])
+        return cursor.fetchone() is not None
+
+
+def _grant(url: str) -> None:
+    """Give the application's role its rights on the database, as docker/app-role.sh says. Its password stays."""
+    psql = client("psql", url)
+    with closing(psycopg2.connect(url)) as connection:
+        owner = connection.info.user
+    roles = {"POSTGRES_USER": owner, "POSTGRES_DB": _name(url), "APP_PASSWORD_FILE": ""}
+    programs = f"{Path(psql.command[0]).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    script = str(ROOT / "docker" / "app-role.sh")
+    _write(Client((script,), {**psql.environment, **roles, "PATH": programs}), [])
 
 
 def _name(url: str) -> str:
@@ -197,6 +226,8 @@ def compose_restore(path: Path, name: str) -> str:
                 check=False, cwd=ROOT, stdin=file,
             )  # fmt: skip
         _compose_must(done.returncode)
+        grant = ("exec", "-T", "-e", f"POSTGRES_DB={new}", "db", "sh", "-c", GRANT_IN_COMPOSE)
+        _compose_must(compose.run(*grant))
         variable = f"DATABASE_URL=postgres://{COMPOSE_OWNER}@db:5432/{new}"
         for command in (["migrate", "--no-input"], ["check_ledger"]):
             service = ("run", "--rm", "-T", "--no-deps", "-e", variable, "migrate")

@@ -20,7 +20,6 @@ from tools.postgres import client
 SQLITE = LOCAL / "budget.sqlite3"
 SQLITE_FILES = ("budget.sqlite3", "budget.sqlite3-wal", "budget.sqlite3-shm")
 COMPOSE_DATABASE = "budget"
-APP_ROLE = "/docker-entrypoint-initdb.d/app-role.sh"
 
 
 def url() -> str:
@@ -73,7 +72,7 @@ def reset() -> int:
             ):
                 _must(backups.compose_sql(statement))
             # Where there is a role for the application, what it may do is a matter of the database that is gone.
-            _must(compose.run("exec", "-T", "db", "sh", "-c", f"test ! -e {APP_ROLE} || {APP_ROLE}"))
+            _must(compose.run("exec", "-T", "db", "sh", "-c", backups.GRANT_IN_COMPOSE))
             _must(compose.run("run", "--rm", "-T", "migrate"))
         return 0
     agree("deletes all data of the local stack", [f"{SQLITE.relative_to(ROOT)} ({_size()})"])
@@ -122,7 +121,8 @@ def restore() -> int:
         agree("replaces the data of", [f"the database of DATABASE_URL, by {path.name}; it is kept under another name"])
         print("What uses it must be stopped: a database that is in use cannot be renamed.")
         kept = backups.restore_dump(path, url(), _books_agree)
-        print(f"Restored. The former data is kept in the database {kept}; drop it when you are content.")
+        former = f"The former data is kept in the database {kept}; drop it when you are content."
+        print(f"Restored. {former if kept else 'There was no database of that name before.'}")
         return 0
     if compose.is_chosen():
         backups.check_dump(path)

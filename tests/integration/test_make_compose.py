@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import backups
+
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 Target = Callable[..., tuple[subprocess.CompletedProcess[str], list[str]]]
@@ -75,6 +77,27 @@ def test_an_empty_database_is_made_while_nothing_uses_it(target: Target) -> None
     assert [call.split()[1] for call in calls] == ["stop", "exec", "exec", "exec", "run", "start"]
     assert calls[0] == "compose stop web celery_worker celery_beat"
     assert calls[4] == "compose run --rm -T migrate"
+
+
+def test_a_restored_database_gets_its_rights_before_it_is_migrated_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.defpath}")
+    (tmp_path / "one.dump").touch()
+
+    kept = backups.compose_restore(tmp_path / "one.dump", "budget")
+
+    _, load, grant, migrate, check, rename = (tmp_path / "calls").read_text().splitlines()
+    new = load.split("--dbname ")[1]
+    assert "--no-owner --no-privileges --exit-on-error" in load
+    assert grant == f"compose exec -T -e POSTGRES_DB={new} db sh -c {backups.GRANT_IN_COMPOSE}"
+    assert migrate.endswith("python manage.py migrate --no-input")
+    assert check.endswith("python manage.py check_ledger")
+    assert f'RENAME TO "{kept}"' in rename
+    assert f'"{new}" RENAME TO "budget"' in rename
 
 
 def test_writing_migrations_is_refused_in_a_container(target: Target) -> None:
