@@ -121,7 +121,7 @@ def _database(_: datetime) -> Finding:
         cursor.execute("PRAGMA quick_check(3)")
         damage = [str(row[0]) for row in cursor.fetchall() if row[0] != "ok"]
     if damage:
-        remedy = "Restore the last backup, or begin the demo anew: make clean."
+        remedy = "Restore the last backup, or begin the demo anew: make destroy."
         return Finding("database", State.FAILED, looked_at, f"Damaged: {_some(damage)}", remedy)
     if sqlite3.sqlite_version_info < SAFE_SQLITE:
         problem = f"Below {'.'.join(map(str, SAFE_SQLITE))} several processes in WAL mode may, rarely, damage a page."

@@ -63,7 +63,7 @@ def platforms(now: datetime) -> Iterator[Metric]:
     )  # fmt: skip
     at_risk = rows.filter(at_risk_now()).values_list("account__platform").annotate(Count("pk"))
     yield gauge(
-        "budget_platform_at_risk", "Campaigns that run there though money or a person has stopped them here.",
+        "budget_platform_at_risk", "Campaigns that run there though a budget, breaker or emergency stop holds them.",
         platform, [((name,), count) for name, count in at_risk],
     )  # fmt: skip
     states = Account.objects.order_by().values_list("platform", ACCOUNT_STATE).annotate(Count("pk"))
