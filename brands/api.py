@@ -31,7 +31,7 @@ from budget_system.rest.fields import (
 )
 from budget_system.rest.filters import Filters, of_what_is_gone
 from budget_system.rest.idempotency import answered_once
-from budget_system.rest.views import Changeable
+from budget_system.rest.views import LEFT_OUT, Changeable
 from campaigns.models import Campaign, CampaignStatus
 from enforcement import services
 from spending.figures import Use, spent
@@ -131,7 +131,7 @@ class BrandFilters(Filters):
     list=extend_schema(summary="List brands"),
     retrieve=extend_schema(summary="Show a brand"),
     create=extend_schema(summary="Create a brand"),
-    update=extend_schema(summary="Change a brand", description="Fields that are left out stay as they are."),
+    update=extend_schema(summary="Change a brand", description=LEFT_OUT),
     partial_update=extend_schema(summary="Change some of a brand"),
     destroy=extend_schema(
         summary="Archive a brand",

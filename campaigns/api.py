@@ -31,7 +31,7 @@ from budget_system.rest.fields import (
 )
 from budget_system.rest.filters import Filters, of_what_is_gone
 from budget_system.rest.idempotency import answered_once
-from budget_system.rest.views import Changeable
+from budget_system.rest.views import LEFT_OUT, Changeable
 from campaigns.holds import Hold
 from campaigns.models import Campaign, CampaignStatus, Override, Platform, StateChange
 from enforcement import reservations, services
@@ -95,7 +95,7 @@ class CampaignSerializer(Strict):
     updated_at = Moment(read_only=True)
 
 
-class PauseSerializer(Strict):
+class PauseSerializer(ReasonSerializer):
     """Until when and why. Without an end it stays paused until a person activates it."""
 
     until = serializers.CharField(
@@ -103,7 +103,6 @@ class PauseSerializer(Strict):
         allow_null=True,
         help_text="A moment with its zone, or end_of_day or end_of_month, which are the brand's.",
     )
-    reason = text(required=False, default="")
 
 
 class OverrideSerializer(Strict):
@@ -216,7 +215,7 @@ class CampaignFilters(Filters):
     create=extend_schema(
         summary="Create a campaign", description="It gets seven whole-day windows, ready to be edited."
     ),
-    update=extend_schema(summary="Change a campaign", description="Fields that are left out stay as they are."),
+    update=extend_schema(summary="Change a campaign", description=LEFT_OUT),
     partial_update=extend_schema(summary="Change some of a campaign"),
     destroy=extend_schema(
         summary="Archive a campaign",
@@ -272,8 +271,7 @@ class CampaignViewSet(Changeable):
     def create(self, request: Request) -> Response:
         values = self.new_values(CampaignSerializer)
         brand_id = values.pop("brand_id")
-        if not self.caller.sees(brand_id):
-            raise ValidationError({"brand": ["There is no such brand."]}, code="not_found")
+        self.check_brand(brand_id)
         if BUDGETS & {name for name, value in values.items() if value is not None}:
             self.require("brands.change_budget", "set budgets")
         paused = values.pop("status", CampaignStatus.ACTIVE) == CampaignStatus.PAUSED

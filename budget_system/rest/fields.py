@@ -14,6 +14,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from budget_system import money
 
 _ZONELESS = re.compile("[0-9:.]*")
+LONGEST_REASON = 1_000
 _PATTERN = r"^[+-]?[0-9]{1,13}(\.[0-9]{1,6})?$"
 
 
@@ -136,13 +137,15 @@ def version() -> serializers.IntegerField:
 
 
 def reason_of_change() -> serializers.CharField:
-    return text(required=False, write_only=True, help_text="In a change: why, for the record.")
+    return text(
+        required=False, write_only=True, max_length=LONGEST_REASON, help_text="In a change: why, for the record."
+    )
 
 
 class ReasonSerializer(Strict):
     """Why, for the record."""
 
-    reason = text(required=False, default="")
+    reason = text(required=False, default="", max_length=LONGEST_REASON)
 
 
 class NeededReasonSerializer(Strict):

@@ -30,6 +30,7 @@ UUID_PATTERN = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9
 TRUE = {"true", "1"}
 
 
+LEFT_OUT = "PATCH leaves as it is what you leave out."
 NO_CAMPAIGN = ErrorDetail("There is no such campaign.", "not_found")
 
 
@@ -124,6 +125,13 @@ class Resource(GenericViewSet[Any]):
     def allow_parameters(self, *names: str) -> None:
         refuse_unknown(self.request, set(names))
 
+    def check_brand(self, brand_id: UUID | None) -> None:
+        """That the caller may name this brand in a body or, with None, all brands."""
+        if brand_id is None and not self.caller.sees_all_brands():
+            raise ValidationError({"brand": ["Choose the brand. All of them are for who sees all brands."]})
+        if brand_id is not None and not self.caller.sees(brand_id):
+            raise ValidationError({"brand": ["There is no such brand."]}, code="not_found")
+
     def campaigns(self, campaign_ids: Iterable[UUID]) -> dict[UUID, Owner]:
         """Those of these campaigns that the caller sees: for ids in bodies."""
         seen = self.caller.only_theirs(Campaign.objects.filter(pk__in=set(campaign_ids)))
@@ -158,7 +166,7 @@ class Listed(Resource):
 
 
 class Changeable(Listed):
-    """PUT and PATCH as one use case. Fields that are left out stay as they are."""
+    """PUT and PATCH as one use case: what may be left out, and is, stays as it is."""
 
     expected_version: int | None = None
     reason = ""

@@ -393,6 +393,16 @@ def test_parameters_that_mean_nothing_are_refused(send: Caller, things: Things, 
     assert send("GET", path.format(campaign=things.campaign)).status_code == status
 
 
+@pytest.mark.parametrize(("method", "verb"), [("PATCH", ""), ("POST", "pause"), ("POST", "activate")])
+def test_a_reason_longer_than_a_record_takes_is_refused(send: Caller, things: Things, method: str, verb: str) -> None:
+    path = f"campaigns/{things.campaign}/{verb}"
+
+    [error] = send.problem(400, method, path, {"reason": "x" * 1_001})["errors"]
+
+    assert (error["field"], error["code"]) == ("reason", "max_length")
+    assert send(method, path, {"reason": "x" * 1_000}).status_code == 200
+
+
 def test_a_write_has_no_parameters(send: Caller, things: Things) -> None:
     spend = {"campaign": things.campaign, "amount": "1"}
 
