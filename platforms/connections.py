@@ -5,12 +5,15 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connections
 
+from budget_system.db import use_case
 from budget_system.errors import Refused
 from budget_system.sealed import seal, unseal
+from platforms.accounts import lock
 from platforms.adapters import KINDS
 from platforms.models import Account
 from platforms.protocol import AdPlatform, Connection, Kind
@@ -38,7 +41,8 @@ def credentials_of(account: Account) -> dict[str, str]:
 
 def connect(account: Account) -> AdPlatform:
     """The account as something to ask. Nothing is called yet. Raises Refused."""
-    return connect_with(account.platform, account.account_id, credentials_of(account), keeper(account))
+    known = credentials_of(account)
+    return connect_with(account.platform, account.account_id, known, keeper(account.pk, known))
 
 
 def connect_with(
@@ -52,23 +56,32 @@ def connect_with(
     return kind.connect(Connection(account_id, credentials, keep, _base_url(platform)))
 
 
-def keeper(account: Account) -> Callable[[Mapping[str, str]], None]:
+def keeper(account_id: UUID, known: Mapping[str, str]) -> Callable[[Mapping[str, str]], None]:
     """Called in the thread of a call, before the new credentials are used: a former one may not work any more.
 
-    Should a person have entered others meanwhile, those stay.
+    Should a person have entered others than those that are `known` meanwhile, those stay.
     """
-    account_id, known = account.pk, account.credentials
 
     def keep(credentials: Mapping[str, str]) -> None:
         nonlocal known
-        replaced = sealed(credentials)
         try:
-            if Account.objects.filter(pk=account_id, credentials=known).update(credentials=replaced):
-                known = replaced
+            if _replace(account_id, known, credentials):
+                known = dict(credentials)
         finally:
             connections.close_all()
 
     return keep
+
+
+@use_case
+def _replace(account_id: UUID, known: Mapping[str, str], credentials: Mapping[str, str]) -> bool:
+    """Whether they were those that are known. What is sealed differs each time, so what is inside is compared."""
+    account = lock(account_id)
+    if credentials_of(account) != known:
+        return False
+    account.credentials = sealed(credentials)
+    account.save(update_fields=["credentials"])
+    return True
 
 
 def _base_url(platform: str) -> str:

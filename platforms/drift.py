@@ -30,7 +30,7 @@ def unmended(now: datetime) -> QuerySet[RemoteState]:
     """Campaigns that somebody changed at their platform, and those of which our change does not arrive."""
     late = Q(attempts__gte=ATTEMPTS) | Q(step_since__lte=now - PATIENCE)
     open_ones = Q(step=Step.DRIFT) | (Q(step=Step.SEND) & late) | (Q(step__in=HELD) & at_risk_now())
-    return RemoteState.objects.filter(open_ones, campaign__archived_at=None)
+    return RemoteState.objects.current().filter(open_ones)
 
 
 HELD = (Step.WAITING, Step.LEFT, Step.STOPPED, Step.BROKEN)

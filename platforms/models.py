@@ -16,6 +16,29 @@ from platforms.steps import Mode, Step, Why
 from spending.models import SpendImport
 
 
+class AccountState(models.TextChoices):
+    """How it goes. What was not read yet works; `checked_at` says so."""
+
+    WORKS = "works", "Works"
+    FAILS = "fails", "Fails"
+    NEEDS_PERSON = "needs_person", "Needs you"
+    OFF = "off", "Switched off"
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def in_state(self, state: str) -> "AccountQuerySet":
+        fails = Q(failing_since__isnull=False) | Q(pull_failing_since__isnull=False)
+        match state:
+            case AccountState.OFF:
+                return self.exclude(off_at=None)
+            case AccountState.NEEDS_PERSON:
+                return self.filter(off_at=None, needs_person=True)
+            case AccountState.FAILS:
+                return self.filter(fails, off_at=None, needs_person=False)
+            case _:
+                return self.filter(~fails, off_at=None, needs_person=False)
+
+
 class Account(models.Model):
     """A brand's account at an ad platform. Its credentials are encrypted here, as JSON.
 
@@ -66,6 +89,8 @@ class Account(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
+    objects = AccountQuerySet.as_manager()
+
     class Meta:
         ordering = ["brand", "platform", "account_id"]
         verbose_name = "platform account"
@@ -91,6 +116,10 @@ class Account(models.Model):
         return self.off_at is None and not self.needs_person
 
 
+MOST_CAMPAIGNS = 1_000_000
+MOST_SHARE = 100
+
+
 class Steering(models.Model):
     """How far this system may go at a brand's platforms on its own. Inputs: only a person changes them."""
 
@@ -110,7 +139,7 @@ class Steering(models.Model):
     most_share = models.PositiveSmallIntegerField(
         "at most, % of the spend",
         default=50,
-        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        validators=[MinValueValidator(0), MaxValueValidator(MOST_SHARE)],
         help_text="Changes of campaigns that spent more than this share of the last seven days wait for a person.",
     )
     budgets_count = models.BooleanField(
@@ -126,7 +155,7 @@ class Steering(models.Model):
         ordering = ["brand__name"]
         verbose_name = "mode"
         constraints = [
-            models.CheckConstraint(condition=Q(most_share__lte=100), name="steering_share_is_a_share"),
+            models.CheckConstraint(condition=Q(most_share__lte=MOST_SHARE), name="steering_share_is_a_share"),
             models.CheckConstraint(condition=Q(mode__in=[mode.value for mode in Mode]), name="steering_mode_is_known"),
         ]
 
@@ -183,6 +212,12 @@ WHY_LABELS = {
 }
 
 
+class RemoteStateQuerySet(models.QuerySet["RemoteState"]):
+    def current(self) -> "RemoteStateQuerySet":
+        """Those of campaigns that are not archived."""
+        return self.filter(campaign__archived_at=None)
+
+
 class RemoteState(models.Model):
     """What a campaign shows at its platform, and what is next. One row a campaign: only the latest wish is ever sent.
 
@@ -215,6 +250,8 @@ class RemoteState(models.Model):
     next_at = models.DateTimeField(null=True)
     claimed_until = models.DateTimeField(null=True)
     error = models.TextField(blank=True, default="")
+
+    objects = RemoteStateQuerySet.as_manager()
 
     class Meta:
         ordering = ["campaign__brand__name", "campaign__name"]

@@ -24,7 +24,7 @@ def standings(accounts: Iterable[Account]) -> dict[UUID, Standing]:
     """Of each of these, in three queries."""
     rows = list(accounts)
     steps: dict[UUID, dict[str, int]] = {}
-    found = RemoteState.objects.filter(account__in=rows).order_by()
+    found = RemoteState.objects.current().filter(account__in=rows).order_by()
     for account_id, step, count in found.values_list("account", "step").annotate(count=Count("pk")):
         steps.setdefault(account_id, {})[step] = count
     at_risk = dict(found.filter(at_risk_now()).values_list("account").annotate(count=Count("pk")))

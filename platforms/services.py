@@ -2,10 +2,13 @@
 entry.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from django.db import IntegrityError, transaction
 
 from brands.models import Brand
 from brands.services import audit, check_version, write_inputs
@@ -17,7 +20,7 @@ from campaigns.models import Campaign
 from enforcement import services as enforcement
 from platforms import accounts
 from platforms.connections import connect, credentials_of, kind_of, sealed
-from platforms.models import Account, ActKind, Outgoing, RemoteState, Steering
+from platforms.models import MOST_CAMPAIGNS, MOST_SHARE, Account, ActKind, Outgoing, RemoteState, Steering
 from platforms.protocol import Account as AccountThere
 from platforms.protocol import Field, PlatformError, Status
 from platforms.push import write_act
@@ -47,16 +50,16 @@ def add_account(
     if by_file and platform not in BY_FILE:
         raise Refused(f"Changes go in files to {', '.join(BY_FILE)} only.", field="by_file")
     account_id = _clean_id(account_id)
-    _refuse_another(brand.pk, platform, account_id)
     fields = () if by_file else kind.fields
     given = {field.name: "" for field in fields} | _known(fields, credentials)
     missing = [field.label for field in fields if field.required and not given[field.name]]
     if missing:
         raise Refused(f"This is missing: {', '.join(missing)}.", field="credentials")
-    account = Account.objects.create(
-        brand=brand, platform=platform, account_id=account_id, credentials=sealed(given), by_file=by_file,
-        created_at=now, updated_at=now,
-    )  # fmt: skip
+    with _once_a_brand():
+        account = Account.objects.create(
+            brand=brand, platform=platform, account_id=account_id, credentials=sealed(given), by_file=by_file,
+            created_at=now, updated_at=now,
+        )  # fmt: skip
     Steering.objects.get_or_create(brand=brand, defaults={"updated_at": now})
     after = {"platform": platform, "account_id": account_id}
     audit(account, "connect platform account", brand_id=brand.pk, actor=actor, now=now, after=after)
@@ -79,7 +82,6 @@ def change_account(
     before: dict[str, object] = {}
     after: dict[str, object] = {}
     if new_id is not None and _clean_id(new_id) != account.account_id:
-        _refuse_another(account.brand_id, account.platform, _clean_id(new_id))
         before["account_id"], after["account_id"] = account.account_id, _clean_id(new_id)
         account.account_id = _clean_id(new_id)
         account.digests, account.restated_on = {}, None
@@ -91,16 +93,21 @@ def change_account(
         before["credentials"] = []
     if not after:
         return account
-    _ready_again(account, now)
+    with _once_a_brand():
+        _ready_again(account, now)
     audit(
         account, "change platform account", brand_id=account.brand_id, actor=actor, now=now, before=before, after=after
     )
     return account
 
 
-def _refuse_another(brand_id: UUID, platform: str, account_id: str) -> None:
-    if Account.objects.filter(brand=brand_id, platform=platform, account_id=account_id).exists():
-        raise Refused("This brand has this account already.", field="account_id")
+@contextmanager
+def _once_a_brand() -> Iterator[None]:
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise Conflict("This brand has this account already.", field="account_id") from error
 
 
 def _known(fields: Sequence[Field], credentials: Mapping[str, str]) -> dict[str, str]:
@@ -235,9 +242,9 @@ def _clean_steering(changes: Mapping[str, object]) -> dict[str, Any]:
         match name:
             case "mode" if value in list(Mode):
                 cleaned[name] = str(value)
-            case "most_campaigns" if isinstance(value, int) and 0 <= value <= 1_000_000:
+            case "most_campaigns" if isinstance(value, int) and 0 <= value <= MOST_CAMPAIGNS:
                 cleaned[name] = value
-            case "most_share" if isinstance(value, int) and 0 <= value <= 100:
+            case "most_share" if isinstance(value, int) and 0 <= value <= MOST_SHARE:
                 cleaned[name] = value
             case "budgets_count" if isinstance(value, bool):
                 cleaned[name] = value

@@ -287,7 +287,7 @@ def _at_platforms(caller: Caller) -> Iterator[Need]:
     """Campaigns whose platform shows something else than was decided, and what waits for approval."""
     if not caller.may("platforms.view_remotestate"):
         return
-    states = caller.only_theirs(RemoteState.objects.filter(campaign__archived_at=None), "campaign__brand")
+    states = caller.only_theirs(RemoteState.objects.current(), "campaign__brand")
     counts = states.exclude(step=Step.SEND).aggregate(
         risk=Count("pk", filter=at_risk_now()),
         drift=Count("pk", filter=Q(step=Step.DRIFT) & ~at_risk_now()),

@@ -1,9 +1,9 @@
 """How an account is entered and found in the admin."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from budget_system.admin.filters import FixedFilter, Lookups
@@ -11,7 +11,7 @@ from budget_system.admin.forms import UseCaseForm
 from budget_system.admin.ui import DropdownFilter, TextInput
 from campaigns.models import Platform as PlatformCode
 from platforms.adapters import KINDS
-from platforms.models import Account
+from platforms.models import Account, AccountQuerySet, AccountState
 from platforms.protocol import Kind
 
 
@@ -47,19 +47,11 @@ class AccountStateFilter(DropdownFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [("works", "Works"), ("fails", "Fails"), ("off", "Switched off")]
+        return list(AccountState.choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
-        match self.value():
-            case "works":
-                return queryset.filter(off_at=None, failing_since=None, pull_failing_since=None)
-            case "fails":
-                fails = Q(failing_since__isnull=False) | Q(pull_failing_since__isnull=False)
-                return queryset.filter(fails, off_at=None)
-            case "off":
-                return queryset.exclude(off_at=None)
-            case _:
-                return queryset
+        value = self.value()
+        return cast(AccountQuerySet, queryset).in_state(value) if value in AccountState.values else queryset
 
 
 class PlatformFilter(FixedFilter):

@@ -31,7 +31,7 @@ def pulls(account: Account) -> Panel:
 
 def not_in_step(account: Account) -> Panel:
     found = by_urgency(
-        RemoteState.objects.filter(account=account).exclude(step=Step.IN_STEP).exclude(step=Step.NOTHING)
+        RemoteState.objects.current().filter(account=account).exclude(step=Step.IN_STEP).exclude(step=Step.NOTHING)
     )
     rows = [
         [show.link_to(row.campaign, "platforms_remotestate", row.pk), ours(row), theirs(row), next_words(row)]

@@ -87,7 +87,9 @@ class AccountAdmin(ActionsAdmin):
         if obj is None:
             title = f"Account at {PlatformCode(kind.code).label}" if kind else "Account"
             return ((title, {"fields": ("brand", "account_id")}), *access)
-        shown = ("How it goes", {"fields": ("state", "why", "there", "zone_words", "mode", "looked", "spend_read")})
+        works = obj.off_at is None and obj.failing_since is None and obj.pull_failing_since is None
+        why = () if works else ("why",)
+        shown = ("How it goes", {"fields": ("state", *why, "there", "zone_words", "mode", "looked", "spend_read")})
         which = ("Account", {"fields": ("brand", "platform_name", "account_id")})
         return (shown, which, *access) if self.may_change(request) else (shown, which)
 

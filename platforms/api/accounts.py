@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import django_filters as filters
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from drf_spectacular.utils import inline_serializer as inline
 from rest_framework import serializers, status
@@ -23,7 +23,7 @@ from campaigns.models import Platform
 from platforms import services
 from platforms.adapters import KINDS
 from platforms.api.modes import MODES
-from platforms.models import Account
+from platforms.models import Account, AccountQuerySet, AccountState
 from platforms.queries import standings
 
 _KEYS = "; ".join(
@@ -85,12 +85,15 @@ class AccountFilters(Filters):
     account_id = filters.CharFilter()
     by_file = filters.BooleanFilter()
     needs_person = filters.BooleanFilter()
-    failing = filters.BooleanFilter(method="of_failing", help_text="true: those that, or whose spend, cannot be read.")
+    state = filters.ChoiceFilter(
+        choices=AccountState.choices,
+        method="in_state",
+        help_text="fails: it, or its spend, cannot be read; needs_person: nor is it asked again by itself.",
+    )
     off = filters.BooleanFilter("off_at", lookup_expr="isnull", exclude=True, help_text="true: those switched off.")
 
-    def of_failing(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        fails = Q(failing_since__isnull=False) | Q(pull_failing_since__isnull=False)
-        return queryset.filter(fails if value else ~fails)
+    def in_state(self, queryset: AccountQuerySet, name: str, value: str) -> AccountQuerySet:
+        return queryset.in_state(value)
 
 
 CHECKED = inline(
@@ -134,7 +137,7 @@ class AccountViewSet(Changeable):
     }
 
     def things(self) -> QuerySet[Account]:
-        return Account.objects.select_related("brand")
+        return Account.objects.all()
 
     def dress(self, things: Sequence[Any], now: datetime) -> None:
         found = standings(things)
@@ -144,8 +147,7 @@ class AccountViewSet(Changeable):
     @answered_once
     def create(self, request: Request) -> Response:
         values = self.new_values(AccountSerializer)
-        if not self.caller.sees(values["brand_id"]):
-            raise ValidationError({"brand": ["There is no such brand."]}, code="not_found")
+        self.check_brand(values["brand_id"])
         made = services.add_account(
             values["brand_id"],
             values["platform"],
@@ -173,8 +175,8 @@ class AccountViewSet(Changeable):
 
     @extend_schema(
         summary="Ask the platform, now, whether the credentials work",
-        description="Name, currency and time zone as it tells them. 422 with what it said if it does not let us in. "
-        "Nothing is changed there.",
+        description="Name, currency and time zone as it tells them. 422 with what it said if it does not let us in; "
+        "409 if it is switched off, or its changes go in files. Nothing is changed there.",
         request=None,
         responses=CHECKED,
     )

@@ -154,8 +154,7 @@ class StateViewSet(Listed):
         return StateSerializer if self.action == "list" else OneStateSerializer
 
     def things(self) -> QuerySet[RemoteState]:
-        here = RemoteState.objects.filter(campaign__archived_at=None)
-        return by_urgency(here.select_related("campaign", "account"))
+        return by_urgency(RemoteState.objects.current().select_related("campaign", "account"))
 
     def dress(self, things: Sequence[Any], now: datetime) -> None:
         if self.action == "list":

@@ -11,9 +11,9 @@ from rest_framework import serializers
 
 from budget_system.rest.fields import Moment, Strict, version
 from budget_system.rest.filters import Filters
-from budget_system.rest.views import Changeable
+from budget_system.rest.views import LEFT_OUT, Changeable
 from platforms import services
-from platforms.models import Steering
+from platforms.models import MOST_CAMPAIGNS, MOST_SHARE, Steering
 from platforms.steps import Mode
 
 MODES = [(mode.value, mode.value) for mode in Mode]
@@ -32,13 +32,13 @@ class ModeSerializer(Strict):
     most_campaigns = serializers.IntegerField(
         required=False,
         min_value=0,
-        max_value=1_000_000,
+        max_value=MOST_CAMPAIGNS,
         help_text="More changes than this in a quarter of an hour wait for a person.",
     )
     most_share = serializers.IntegerField(
         required=False,
         min_value=0,
-        max_value=100,
+        max_value=MOST_SHARE,
         help_text="Changes of campaigns that spent more than this share (%) of the last seven days wait for a person.",
     )
     budgets_count = serializers.BooleanField(
@@ -56,7 +56,7 @@ class ModeFilters(Filters):
 @extend_schema_view(
     list=extend_schema(summary="List modes", description="A brand has one from its first platform account on."),
     retrieve=extend_schema(summary="Show a brand's mode"),
-    update=extend_schema(summary="Change a brand's mode", description="Fields that are left out stay as they are."),
+    update=extend_schema(summary="Change a brand's mode", description=LEFT_OUT),
     partial_update=extend_schema(summary="Change some of a brand's mode"),
 )
 class ModeViewSet(Changeable):

@@ -298,10 +298,13 @@ def test_what_an_account_needs_is_said_by_name(desk: Desk) -> None:
     assert says(platform="TIKTOK", by_file=True, credentials={})[0] == "by_file"
     assert says(brand=str(uuid4())) == ("brand", "There is no such brand.")
     desk.connects()
-    assert says(account_id=ID) == ("account_id", "This brand has this account already.")
     other = desk.connects(account_id="99")["id"]
-    taken = desk.api.patch(f"platforms/accounts/{other}/", {"account_id": ID}, 400)
-    assert taken["account_id"] == ["This brand has this account already."]
+    body = {"brand": str(desk.story.brand.pk), "platform": "GOOGLE", "account_id": ID, "credentials": desk.keys}
+    for taken in (
+        desk.api.post("platforms/accounts/", body, 409),
+        desk.api.patch(f"platforms/accounts/{other}/", {"account_id": ID}, 409),
+    ):
+        assert (taken["code"], taken["detail"]) == ("conflict", "This brand has this account already.")
 
 
 def test_an_account_in_files_has_no_credentials_and_nothing_to_check(desk: Desk) -> None:
@@ -440,7 +443,9 @@ def test_lists_are_found_by_what_they_show(desk: Desk) -> None:
         assert (query, found(query)) == (query, 1)
     for query in ("platform=META", f"account={uuid4()}", "step=DRIFT", "waiting=true"):
         assert (query, found(query)) == (query, 0)
-    for query, count in (("platform=GOOGLE", 1), ("failing=true", 0), ("off=true", 0), ("off=false", 1)):
+    for query, count in (
+        ("platform=GOOGLE", 1), ("state=fails", 0), ("state=works", 1), ("off=true", 0), ("off=false", 1),
+    ):  # fmt: skip
         assert (query, found(query, "accounts")) == (query, count)
     assert [row["name"] for row in desk.api.get("platforms/campaigns/")["results"]] == ["C101", "C102"], "at risk first"
     desk.api.get("platforms/campaigns/?nonsense=1", 400)

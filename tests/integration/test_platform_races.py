@@ -6,11 +6,14 @@ from threading import Barrier
 import pytest
 from django.db import connections
 
+from brands.models import AuditEntry
+from budget_system.errors import Conflict
 from enforcement import services as enforcement
 from platforms import push, services
+from platforms.models import Account
 from platforms.protocol import Status
-from tests.factories import ACTOR
-from tests.integration.test_platforms import Loop
+from tests.factories import ACTOR, Story
+from tests.integration.test_platforms import KEYS, Loop
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 WORKERS = 4
@@ -51,6 +54,26 @@ def test_workers_at_once_send_each_change_once() -> None:
         assert sorted(sent) == sorted(str(number) for number in range(1, 9))
         wanted = Status.ENABLED if round_ % 2 else Status.PAUSED
         assert set(loop.platform.statuses.values()) == {wanted}
+
+
+def test_of_several_people_who_add_the_same_account_one_does_and_the_others_are_told() -> None:
+    story, barrier = Story(), Barrier(WORKERS)
+
+    def add(_: int) -> str:
+        try:
+            barrier.wait()
+            services.add_account(story.brand.pk, "GOOGLE", "123", KEYS, actor=ACTOR, now=story.now)
+        except Conflict as error:
+            return error.message
+        finally:
+            connections.close_all()
+        return ""
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        told = sorted(pool.map(add, range(WORKERS)))
+
+    assert told == ["", *["This brand has this account already."] * (WORKERS - 1)]
+    assert AuditEntry.objects.filter(action="connect platform account").count() == Account.objects.count() == 1
 
 
 def test_after_the_kill_switch_no_worker_sends() -> None:

@@ -15,6 +15,7 @@ from enforcement import services as enforcement
 from platforms import drift, files, look, pull, push, services
 from platforms.models import Account, Act, ActKind, Outgoing, Pull, RemoteState, Steering
 from platforms.protocol import Outcome, Status, Throttled, Unauthorised, Unreachable
+from platforms.queries import standings
 from platforms.steps import Mode, Step
 from spending.import_options import ImportOptions
 from spending.models import PeriodKind, Spend, SpendImport
@@ -110,6 +111,18 @@ def test_all_campaigns_of_a_brand_are_one_call(loop: Loop) -> None:
     loop.push()
 
     assert loop.platform.asked == [{"1": PAUSED, "2": PAUSED, "3": PAUSED}]
+
+
+def test_campaigns_that_are_archived_are_counted_with_none_of_those_that_are_listed(loop: Loop) -> None:
+    [a, b] = loop.settled(1, 2)
+    for campaign in (a, b):
+        enforcement.emergency_stop(campaign.pk, reason="x", actor=ACTOR, now=loop.story.now)
+    enforcement.archive_campaign(a.pk, actor=ACTOR, now=loop.story.now)
+
+    standing = standings([loop.account])[loop.account.pk]
+
+    assert (standing.at_risk, sum(standing.steps.values())) == (1, 1)
+    assert list(RemoteState.objects.current()) == [loop.row(b)]
 
 
 def test_more_accounts_than_calls_take_turns(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

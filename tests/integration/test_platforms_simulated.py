@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from budget_system.money import to_micros
+from budget_system.sealed import renew_all
 from campaigns.models import Campaign
 from platforms import drift, look, pull, push, services
 from platforms.adapters import KINDS, http, microsoft, oauth
@@ -198,8 +199,21 @@ def test_refresh_tokens_that_are_replaced_are_stored(wired: Wired) -> None:
 def test_a_replaced_token_does_not_undo_what_a_person_entered_meanwhile(wired: Wired) -> None:
     """As the platform answers the old credentials with another token, somebody has just saved new ones."""
     account = wired.account_now()
+    keep = keeper(account.pk, credentials_of(account))
     Account.objects.filter(pk=account.pk).update(credentials=sealed({"access_token": "entered"}))
 
-    keeper(account)({"access_token": "replaced"})
+    keep({"access_token": "replaced"})
 
     assert credentials_of(wired.account_now()) == {"access_token": "entered"}
+
+
+def test_a_replaced_token_is_stored_though_what_is_kept_was_sealed_anew_meanwhile(wired: Wired) -> None:
+    account = wired.account_now()
+    keep = keeper(account.pk, credentials_of(account))
+    renew_all()
+
+    for token in ("replaced", "again"):
+        keep({"access_token": token})
+
+    assert wired.account_now().credentials != account.credentials
+    assert credentials_of(wired.account_now()) == {"access_token": "again"}
