@@ -63,7 +63,7 @@ def unreadable() -> dict[str, int]:
     return {
         str(model._meta.verbose_name_plural): closed
         for model, fields in _sealed_fields()
-        if (closed := sum(map(_is_closed, _kept(model, fields))))
+        if (closed := sum(map(is_closed, _kept(model, fields))))
     }
 
 
@@ -72,7 +72,8 @@ def _kept(model: type[models.Model], fields: list[str]) -> Iterator[str]:
         yield from filter(None, values)
 
 
-def _is_closed(kept: str) -> bool:
+def is_closed(kept: str) -> bool:
+    """Whether no key opens it any more."""
     try:
         unseal(kept)
     except UnreadableSecret:

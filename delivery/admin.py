@@ -48,14 +48,13 @@ from delivery.models import (
     Receiver,
 )
 from delivery.payload import CHOSEN, EventType
-from delivery.queries import open_counts
+from delivery.queries import latest_attempts, open_counts
 from delivery.schedule import ATTEMPTS, told
 from delivery.severity import Severity
 
 UTC = ZoneInfo("UTC")
 AGAIN = "delivery.change_delivery"
 LATEST = 10
-HOW_IT_GOES = ("How it goes", {"fields": ("state", "why", "arrived", "created")})
 ADDRESS_HELP = (
     "E-mail: addresses separated by commas. Slack: the address of an incoming webhook, https://hooks.slack.com/…; it "
     "is kept encrypted and not shown again."
@@ -200,6 +199,11 @@ class EndpointPages(ActionsAdmin):
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
+    def how_it_goes(self, obj: Endpoint, *more: str) -> Any:
+        """With the reason, where there is one."""
+        why = () if obj.state == EndpointState.WORKS else ("why",)
+        return ("How it goes", {"fields": ("state", *why, "arrived", *more, "created")})
+
     def panels_above(self, obj: Endpoint, now: datetime) -> Sequence[Panel]:
         self.dress([obj], now)
         return ()
@@ -280,7 +284,7 @@ class EndpointAdmin(EndpointPages):
         inputs = ("Webhook", {"fields": ("brand", "name", "url", "events")})
         if obj is None:
             return (inputs,)
-        return (inputs, ("How it goes", {"fields": ("state", "why", "arrived", "secret_words", "created")}))
+        return (inputs, self.how_it_goes(obj, "secret_words"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = ("state", "why", "arrived", "secret_words", "created")
@@ -412,14 +416,14 @@ class ReceiverAdmin(EndpointPages):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is not None and not self.may_change(request):
-            return (("Receiver", {"fields": ("how", "brand_name", "name", "address", "hours")}), HOW_IT_GOES)
+            return (("Receiver", {"fields": ("how", "brand_name", "name", "address", "hours")}), self.how_it_goes(obj))
         fixed = ("kind", "brand") if obj is None else ("how", "brand_name")
         inputs = ("Receiver", {"fields": (*fixed, "name", "address")})
         when = (
             "When",
             {"fields": ("minimum_severity", "digest_hour", "quiet_from", "quiet_until", "quiet_for_critical")},
         )
-        return (inputs, when) if obj is None else (inputs, when, HOW_IT_GOES)
+        return (inputs, when) if obj is None else (inputs, when, self.how_it_goes(obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = ("state", "why", "arrived", "created")
@@ -561,7 +565,7 @@ class DeliveryAdmin(ActionsAdmin):
     def panels_below(self, obj: Delivery, now: datetime) -> Sequence[Panel]:
         log = [
             [_minute(one.at), one.number, told_of(one), f"{one.seconds:.2f} s", show.cut(one.answer, 80)]
-            for one in obj.log.all()[:50]
+            for one in latest_attempts(obj)
         ]
         attempts = show.cards(["at", "attempt", "what came of it", "took", "answer"], log, "It was not tried yet.")
         body = format_html('<pre class="font-mono overflow-x-auto text-xs" tabindex="0">{}</pre>', _readable(obj))

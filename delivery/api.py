@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID
 
 import django_filters as filters
 from django.db.models import F, QuerySet
@@ -18,7 +17,7 @@ from budget_system import clock
 from budget_system.rest.fields import Id, LocalTime, Moment, NeededReasonSerializer, Strict, text, version
 from budget_system.rest.filters import Filters, OfTheLastDays
 from budget_system.rest.idempotency import answered_once, shown_once
-from budget_system.rest.views import Changeable, Listed
+from budget_system.rest.views import LEFT_OUT, Changeable, Listed
 from delivery import outlets, receivers, relay, services, webhooks
 from delivery.addresses import Resolve, looked_up
 from delivery.models import (
@@ -32,13 +31,12 @@ from delivery.models import (
     EndpointState,
 )
 from delivery.payload import CHOSEN, EventType
-from delivery.queries import open_counts
+from delivery.queries import MOST_ATTEMPTS, latest_attempts, open_counts
 from delivery.schedule import ATTEMPTS
 from delivery.severity import Severity
 
-MOST_ATTEMPTS = 50
 INPUTS = ("id", "brand", "kind", *services.INPUTS, *receivers.INPUTS)
-SEVERITY_NAMES = [(severity.name.lower(), severity.label) for severity in Severity]
+SEVERITY_NAMES = [(severity.code, severity.label) for severity in Severity]
 
 
 class SeverityName(serializers.ChoiceField):
@@ -48,10 +46,10 @@ class SeverityName(serializers.ChoiceField):
         super().__init__(SEVERITY_NAMES, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        return Severity[super().to_internal_value(data).upper()].value
+        return Severity.of(super().to_internal_value(data)).value
 
     def to_representation(self, value: Any) -> str:
-        return Severity(value).name.lower()
+        return Severity(value).code
 
 
 # --- What webhooks and receivers have in common ----------------------------------------------------------------------
@@ -158,7 +156,7 @@ class EndpointViewSet(Changeable):
     ordering_fields: tuple[str, ...] = ("name", "last_sent_at", "created_at", "updated_at")
 
     def things(self) -> QuerySet[Endpoint]:
-        found = Endpoint.objects.filter(kind__in=self.kinds).select_related("brand")
+        found = Endpoint.objects.filter(kind__in=self.kinds)
         return found.order_by(F("brand__name").asc(nulls_first=True), "name", "pk")
 
     def dress(self, things: Sequence[Any], now: datetime) -> None:
@@ -166,10 +164,6 @@ class EndpointViewSet(Changeable):
         for thing in things:
             its = counts.get(thing.pk, {})
             thing.waiting, thing.parked = its.get(DeliveryState.PENDING, 0), its.get(DeliveryState.PARKED, 0)
-
-    def check_brand(self, brand_id: UUID) -> None:
-        if not self.caller.sees(brand_id):
-            raise ValidationError({"brand": ["There is no such brand."]}, code="not_found")
 
     def stays(self, thing: Endpoint, values: dict[str, Any]) -> None:
         """Take out what a change may name and may not change."""
@@ -218,6 +212,7 @@ class EndpointViewSet(Changeable):
     @action(detail=True, methods=["post"])
     def test(self, request: Request, id: str) -> Response:
         """The message is made once; it is sent outside of any transaction."""
+        self.get_object()  # an answer that was kept is for who still sees the webhook
         made = self._test_message(request, id)
         replayed = made.get("Idempotent-Replayed")
         if replayed != "true":
@@ -252,7 +247,7 @@ class EndpointViewSet(Changeable):
 
 def _whole(delivery_id: int) -> Any:
     delivery = cast(Any, Delivery.objects.select_related("endpoint").get(pk=delivery_id))
-    delivery.latest = list(delivery.log.all()[:MOST_ATTEMPTS])
+    delivery.latest = latest_attempts(delivery)
     return WholeDeliverySerializer(delivery).data
 
 
@@ -322,7 +317,7 @@ AN_EXAMPLE = OpenApiExample(
     ),
     update=extend_schema(
         summary="Change a webhook",
-        description="Fields that are left out stay as they are. What waits goes to the new address.",
+        description=f"{LEFT_OUT} What waits goes to the new address.",
     ),
     partial_update=extend_schema(summary="Change some of a webhook", description="What waits goes to the new address."),
 )
@@ -459,7 +454,7 @@ class ReceiverFilters(EndpointFilters):
             )
         ],
     ),
-    update=extend_schema(summary="Change a receiver", description="Fields that are left out stay as they are."),
+    update=extend_schema(summary="Change a receiver", description=LEFT_OUT),
     partial_update=extend_schema(summary="Change some of a receiver"),
 )
 class ReceiverViewSet(EndpointViewSet):
@@ -489,10 +484,7 @@ class ReceiverViewSet(EndpointViewSet):
     def _create(self, request: Request, find: Resolve) -> Response:
         values = self.new_values(ReceiverSerializer)
         brand_id, kind = values.pop("brand_id", None), values.pop("kind")
-        if brand_id is not None:
-            self.check_brand(brand_id)
-        elif not self.caller.sees_all_brands():
-            raise ValidationError({"brand": ["Choose the brand. All of them are for who sees all brands."]})
+        self.check_brand(brand_id)
         endpoint = receivers.add_receiver(
             brand_id, kind, _inputs(values), policy=webhooks.policy(), actor=self.caller.name, now=clock.now(),
             find=find,

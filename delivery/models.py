@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from brands.models import Brand
 from budget_system.ids import new_id
@@ -155,6 +155,17 @@ class DeliveryState(models.TextChoices):
     PARKED = "PARKED", "Parked"
 
 
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def first_of_their_order(self) -> "DeliveryQuerySet":
+        """Those that wait and may be sent: of one order key only the earliest that has not arrived."""
+        waiting = self.filter(state=DeliveryState.PENDING)
+        earlier = Delivery.objects.filter(
+            endpoint=OuterRef("endpoint"), order_key=OuterRef("order_key"), id__lt=OuterRef("id"),
+            state=DeliveryState.PENDING,
+        )  # fmt: skip
+        return waiting.filter(~Exists(earlier))
+
+
 class Delivery(models.Model):
     """A message to an endpoint: its bytes, and how far it is. Kept for 30 days.
 
@@ -174,6 +185,8 @@ class Delivery(models.Model):
     next_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_index=True)
+
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

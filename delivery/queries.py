@@ -5,8 +5,10 @@ from uuid import UUID
 
 from django.db.models import Count
 
-from delivery.models import Delivery, DeliveryState, Endpoint
+from delivery.models import Attempt, Delivery, DeliveryState, Endpoint
 
+MOST_ATTEMPTS = 50
+"""As many of a message are shown."""
 OPEN = (DeliveryState.PENDING, DeliveryState.PARKED)
 
 
@@ -17,3 +19,7 @@ def open_counts(endpoints: Sequence[Endpoint]) -> dict[UUID, dict[str, int]]:
     for endpoint_id, state, count in found.annotate(count=Count("pk")):
         counts.setdefault(endpoint_id, {})[state] = count
     return counts
+
+
+def latest_attempts(delivery: Delivery) -> list[Attempt]:
+    return list(delivery.log.all()[:MOST_ATTEMPTS])

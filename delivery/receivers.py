@@ -15,7 +15,7 @@ from budget_system.db import use_case
 from budget_system.errors import NotFound, Refused
 from budget_system.ids import new_id
 from budget_system.sealed import seal
-from delivery.addresses import Policy, Resolve, checked, parse, resolve
+from delivery.addresses import LONGEST, Policy, Resolve, checked, parse, resolve
 from delivery.messages import Message, message_body
 from delivery.models import PEOPLE, Delivery, DeliveryState, Endpoint, EndpointKind, noun
 from delivery.payload import EventType
@@ -163,7 +163,13 @@ def _clean_mail(value: object) -> dict[str, str]:
             raise Refused(f"“{one[:100]}” is not an e-mail address.", field="address") from error
     if not found:
         raise Refused("This is needed.", field="address")
-    return {"url": ", ".join(dict.fromkeys(found))[:1_000]}
+    url = ", ".join(dict.fromkeys(found))
+    if len(url) > LONGEST:
+        raise Refused(
+            f"Together the addresses are longer than {LONGEST:,} characters; a mailing list reaches more.",
+            field="address",
+        )
+    return {"url": url}
 
 
 def _clean_severity(value: object) -> int:

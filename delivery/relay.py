@@ -138,9 +138,7 @@ def _claim_due(busy: Iterable[Delivery], now: datetime) -> list[Delivery]:
 
 def _claim(endpoint: Endpoint, most: int, now: datetime) -> list[Delivery]:
     """Those that were tried least come first, so that one that fails again and again holds up no other campaign."""
-    waiting = Delivery.objects.filter(endpoint=endpoint, state=DeliveryState.PENDING)
-    earlier = waiting.filter(order_key=OuterRef("order_key"), id__lt=OuterRef("id"))
-    first = waiting.filter(~Exists(earlier))
+    first = Delivery.objects.filter(endpoint=endpoint).first_of_their_order()
     due = first.filter(next_at__lte=now).order_by("attempts", "id")[:most]
     claimed = [delivery for delivery in due if _make_mine(delivery, endpoint, 1, now)]
     if not claimed and endpoint.failures >= schedule.OUTAGE:

@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from brands.models import Brand
 from brands.services import audit, check_version, clean_title
 from budget_system.db import joined, use_case
 from budget_system.errors import NotFound, Refused
 from budget_system.ids import new_id
-from budget_system.sealed import seal
+from budget_system.sealed import is_closed, seal
 from budget_system.text import InvalidText, required_note
 from delivery.addresses import Policy, Resolve, checked, parse, resolve
 from delivery.intake import begin_to_look, take_up_missed
@@ -84,14 +86,20 @@ def _change(
 
 @use_case
 def new_endpoint_secret(endpoint_id: UUID, *, at_once: bool, actor: str, now: datetime) -> tuple[Endpoint, str]:
-    """Another secret, shown now and never again. The former one signs too for a day, unless it is to end `at_once`."""
+    """Another secret, shown now and never again. The former one signs too for a day, unless it is to end `at_once`, or
+    cannot sign as no key opens it any more."""
     endpoint = lock(endpoint_id)
     secret = new_secret()
-    former = ("", None) if at_once else (endpoint.secret, now + OVERLAP)
+    former = ("", None) if at_once or is_closed(endpoint.secret) else (endpoint.secret, now + OVERLAP)
     write(endpoint, now, secret=seal(secret), former_secret=former[0], former_until=former[1])
     after = {"former secret ends": moment(former[1] or now)}
     audit(endpoint, "change webhook's secret", brand_id=endpoint.brand_id, actor=actor, now=now, after=after)
     return endpoint, secret
+
+
+def forget_former_secrets(now: datetime) -> int:
+    """Those that sign no more. Gives how many."""
+    return Endpoint.objects.filter(former_until__lte=now).update(former_secret="", former_until=None)
 
 
 @use_case
@@ -127,8 +135,7 @@ def resend(delivery_ids: Iterable[int], *, actor: str, now: datetime) -> int:
     found = Delivery.objects.select_for_update(of=("self",), no_key=True).select_related("endpoint")
     again = list(found.filter(pk__in=list(delivery_ids)).exclude(state=DeliveryState.PENDING).order_by("pk"))
     for delivery in again:
-        if delivery.endpoint.off_at is not None:
-            raise Refused(f"“{delivery.endpoint}” is switched off. Switch it on first; nothing was sent again.")
+        _refuse_off(delivery.endpoint)
     for delivery in again:
         before = {"state": delivery.state, "attempts": delivery.attempts}
         audit(
@@ -145,7 +152,8 @@ def resend(delivery_ids: Iterable[int], *, actor: str, now: datetime) -> int:
 def resend_parked(endpoint_id: UUID, *, actor: str, now: datetime) -> tuple[int, int]:
     """Send again what is parked for this endpoint, the oldest first. Gives how many, and how many are left: no more
     than `MOST_AGAIN` are sent again at once. Raises Refused if the endpoint is off."""
-    endpoint = lock(endpoint_id)
+    endpoint = _found(Endpoint.objects.all(), endpoint_id)  # not locked: the relay's results would wait for it
+    _refuse_off(endpoint)
     parked = Delivery.objects.filter(endpoint=endpoint, state=DeliveryState.PARKED)
     chosen = list(parked.order_by("pk").values_list("pk", flat=True)[:MOST_AGAIN])
     with joined():
@@ -157,8 +165,7 @@ def resend_parked(endpoint_id: UUID, *, actor: str, now: datetime) -> tuple[int,
 def ping(endpoint_id: UUID, *, actor: str, now: datetime) -> Delivery:
     """A test message, claimed for its one who asks: hand it to `relay.send_now`. Raises Refused if it is off."""
     endpoint = lock(endpoint_id)
-    if endpoint.off_at is not None:
-        raise Refused(f"“{endpoint}” is switched off. Switch it on first; nothing was sent.")
+    _refuse_off(endpoint)
     source_id = new_id()
     delivery = Delivery.objects.create(
         endpoint=endpoint, type=EventType.PING, source_id=source_id, order_key=source_id, happened_at=now,
@@ -166,6 +173,11 @@ def ping(endpoint_id: UUID, *, actor: str, now: datetime) -> Delivery:
     )  # fmt: skip
     audit(endpoint, f"test {noun(endpoint)}", brand_id=endpoint.brand_id, actor=actor, now=now)
     return delivery
+
+
+def _refuse_off(endpoint: Endpoint) -> None:
+    if endpoint.off_at is not None:
+        raise Refused(f"“{endpoint}” is switched off. Switch it on first; nothing was sent.")
 
 
 def _test_body(endpoint: Endpoint, source_id: UUID, now: datetime) -> str:
@@ -203,8 +215,11 @@ def _clean_events(value: object) -> list[str]:
 
 
 def lock(endpoint_id: UUID) -> Endpoint:
-    locked = Endpoint.objects.select_for_update(of=("self",), no_key=True).select_related("brand")
-    endpoint = locked.filter(pk=endpoint_id).first()
+    return _found(Endpoint.objects.select_for_update(of=("self",), no_key=True).select_related("brand"), endpoint_id)
+
+
+def _found(endpoints: QuerySet[Endpoint], endpoint_id: UUID) -> Endpoint:
+    endpoint = endpoints.filter(pk=endpoint_id).first()
     if endpoint is None:
         raise NotFound("There is no such webhook.")
     return endpoint

@@ -11,3 +11,12 @@ class Severity(IntEnum):
     @property
     def label(self) -> str:
         return self.name.capitalize()
+
+    @property
+    def code(self) -> str:
+        """As programs call it."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, code: str) -> "Severity":
+        return cls[code.upper()]

@@ -98,7 +98,10 @@ def _secrets(_: datetime) -> Finding:
     """A key that was taken out of ENCRYPTION_KEYS too early silences webhooks and ad platforms."""
     closed = unreadable()
     problems = [f"{sum(closed.values())} cannot be decrypted, of {_some(closed)}"] if closed else []
-    remedy = "Put the former key back behind the newest in ENCRYPTION_KEYS and run manage.py renew_encryption."
+    remedy = (
+        "Put the former key back behind the newest in ENCRYPTION_KEYS and run manage.py renew_encryption; if it is "
+        "lost, make new secrets and enter credentials anew."
+    )
     return _of("secrets", "credentials of webhooks, receivers and platform accounts", problems, remedy)
 
 

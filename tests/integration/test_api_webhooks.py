@@ -14,7 +14,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from access.models import IdempotentAnswer
+from access.models import IdempotentAnswer, Membership
 from alerts import services as alerts
 from alerts import telling
 from brands.models import AuditEntry
@@ -30,6 +30,7 @@ from tests.integration.slack import SlackReceiver, slack_receiving
 
 pytestmark = pytest.mark.django_db
 STATE_CHANGES = ["campaign.state_changed"]
+TOO_LONG = ", ".join(f"{number:060}@example.com" for number in range(15))
 SLACK_PATH = "/services/T0AAAAAAA/B0BBBBBBB/s3cretpathofslack"
 
 
@@ -135,6 +136,14 @@ def test_a_test_message_says_what_was_answered_and_is_sent_once_under_a_key(
     assert (shown["state"], shown["failures"], shown["waiting"]) == ("fails", 1, 1)
 
 
+def test_a_kept_answer_of_a_test_is_not_for_who_sees_the_webhook_no_more(story: Story, api: Api) -> None:
+    path = f"webhooks/{add(api, story, 'http://127.0.0.1:9/')['id']}/test"
+    api.post(path, status=200, idempotency_key="once")
+    Membership.objects.all().delete()
+
+    api.post(path, status=404, idempotency_key="once")
+
+
 def test_all_that_is_parked_is_sent_again_some_at_a_time(
     story: Story, api: Api, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,12 +175,12 @@ def test_nothing_is_sent_while_it_is_off_and_what_happened_meanwhile_can_be_told
     story.now += timedelta(seconds=1)
     story.pause(campaign)
     refused = api.post(f"{path}/test", status=422)
-    again = api.post(f"{path}/resend-parked", status=200)
+    again = api.post(f"{path}/resend-parked", status=422)
     deliver(story)
 
     assert (off["state"], off["off_reason"], off["gave_up"]) == ("off", "It moves", False)
-    assert refused["detail"] == "“Bidder” is switched off. Switch it on first; nothing was sent."
-    assert again == {"sent_again": 0, "left": 0}
+    for answer in (refused, again):
+        assert answer["detail"] == "“Bidder” is switched off. Switch it on first; nothing was sent."
     assert receiver.got == []
     assert api.get("webhooks/?state=off")["count"] == 1
     on = api.post(f"{path}/switch-on", status=200)
@@ -414,6 +423,7 @@ def test_the_address_of_a_slack_channel_is_shown_nowhere(story: Story, api: Api,
         ({"kind": "WEBHOOK"}, "kind", "not a valid choice"),
         ({"address": "ann"}, "address", "“ann” is not an e-mail address."),
         ({"address": ""}, "address", "This is needed."),
+        ({"address": TOO_LONG}, "address", "Together the addresses are longer than 1,000 characters; a mailing list"),
         ({"kind": "SLACK", "address": "https://10.0.0.7/x"}, "address", "is not a public address"),
         ({"quiet_from": "22:00"}, "quiet_until", "Quiet hours need a beginning and an end"),
         ({"quiet_from": "22:00+01:00"}, "quiet_from", "without a zone"),

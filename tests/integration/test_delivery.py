@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from alerts import services as alerts
@@ -21,7 +23,7 @@ from alerts.models import Alert
 from brands.models import AuditEntry
 from budget_system import clock
 from budget_system.errors import Conflict, Refused
-from budget_system.sealed import unseal
+from budget_system.sealed import renew_all, seal, unreadable, unseal
 from campaigns.models import Campaign, StateChange
 from delivery import intake, outlets, relay, secrets, services
 from delivery.addresses import Policy
@@ -290,8 +292,6 @@ def test_two_secrets_sign_for_a_day_when_one_replaces_the_other(story: Story, re
 def test_a_secret_is_nowhere_in_the_database_and_follows_the_newest_key(
     story: Story, receiver: Receiver, settings: Any
 ) -> None:
-    from cryptography.fernet import Fernet
-
     endpoint, secret = endpoint_at(story, receiver.url)
     rows = [str(row) for model in (Endpoint, AuditEntry, Delivery) for row in model._default_manager.values_list()]
     assert not [row for row in rows if secret in row or secret.removeprefix("whsec_") in row]
@@ -319,6 +319,39 @@ def test_a_secret_that_cannot_be_read_is_a_failed_attempt_that_says_so(
 
     assert "enter the secret anew" in Attempt.objects.get().error
     assert receiver.got == []
+
+
+@pytest.mark.need(12)
+def test_a_secret_that_no_key_opens_is_replaced_at_once(story: Story, receiver: Receiver, settings: Any) -> None:
+    story.now = clock.now()
+    campaign = story.campaign()
+    endpoint, _ = endpoint_at(story, receiver.url)
+    settings.SECRET_KEY = "another" * 10
+
+    changed, new = services.new_endpoint_secret(endpoint.pk, at_once=False, actor=ACTOR, now=story.now)
+    story.pause(campaign)
+    deliver(story)
+
+    [got] = receiver.got
+    assert Webhook(new).verify(got.body, got.headers)
+    assert (changed.former_secret, changed.former_until) == ("", None)
+    assert unreadable() == {}
+    assert renew_all()["webhooks"] == 1
+
+
+def test_a_former_secret_is_forgotten_when_it_signs_no_more(story: Story, settings: Any) -> None:
+    """So that one whose key is gone keeps nobody from changing keys."""
+    endpoint, _ = endpoint_at(story, "http://127.0.0.1:9/")
+    services.new_endpoint_secret(endpoint.pk, at_once=False, actor=ACTOR, now=story.now)
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    Endpoint.objects.update(secret=seal("whsec_x"))
+    settings.SECRET_KEY = "another" * 10
+
+    assert services.forget_former_secrets(story.now + services.OVERLAP - timedelta(seconds=1)) == 0
+    assert unreadable() == {"webhooks": 1}
+    assert services.forget_former_secrets(story.now + services.OVERLAP) == 1
+    assert unreadable() == {}
+    assert renew_all()["webhooks"] == 1
 
 
 # --- Failing receivers (fault 48) ------------------------------------------------------------------------------------
@@ -360,6 +393,25 @@ def test_a_receiver_that_is_down_for_a_day_gets_everything_in_order(
     assert of_a == ["PAUSED", "ACTIVE"] * 12
     assert calls < 24 * 6
     assert ticks <= 15
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_sending_again_what_is_parked_holds_up_no_relay(story: Story) -> None:
+    endpoint, _ = endpoint_at(story, "http://127.0.0.1:9/")
+    story.pause(story.campaign())
+    intake.take_up(story.now)
+    Delivery.objects.update(state=DeliveryState.PARKED, next_at=None)
+
+    def again() -> tuple[int, int]:
+        try:
+            return services.resend_parked(endpoint.pk, actor=ACTOR, now=story.now)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        services.lock(endpoint.pk)  # as the relay does, which writes what came of an attempt
+        assert pool.submit(again).result(10) == (1, 0)
 
 
 @pytest.mark.fault(48)

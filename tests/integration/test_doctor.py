@@ -239,6 +239,7 @@ def test_secrets_that_no_key_opens_any_more(story: Story, settings: Settings) ->
 
     assert found.state is State.FAILED
     assert "1 cannot be decrypted, of webhooks" in found.problem
+    assert "make new secrets and enter credentials anew" in found.remedy
     assert finding("secrets").state is State.OK
 
 
