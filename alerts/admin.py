@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 from access.callers import caller_of
 from alerts import services
 from alerts.findings import zone_of
-from alerts.kinds import LABELS, SPECS, Kind, in_words
-from alerts.models import KINDS, SEVERITIES, Alert, AlertRule
-from alerts.rules import in_force
+from alerts.kinds import LABELS, SPECS, Kind
+from alerts.models import KINDS, SEVERITIES, Alert, AlertQuerySet, AlertRule, AlertState
+from alerts.rules import in_words
 from budget_system import clock
 from budget_system.admin import show
 from budget_system.admin.base import Panel, UseCaseAdmin, actor_of, note, noted
@@ -47,18 +47,11 @@ class StateFilter(DropdownFilter):
     all_option = ["", "Open"]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [("unread", "Open and unread"), ("over", "Over or resolved"), ("all", "All")]
+        return [*AlertState.choices[1:], ("all", "All")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
-        match self.value():
-            case "unread":
-                return queryset.filter(ended_at=None, read_at=None)
-            case "over":
-                return queryset.exclude(ended_at=None)
-            case "all":
-                return queryset
-            case _:
-                return queryset.filter(ended_at=None)
+        value = self.value()
+        return queryset if value == "all" else cast(AlertQuerySet, queryset).in_state(value or AlertState.OPEN)
 
 
 class KindFilter(FixedFilter):
@@ -332,10 +325,7 @@ class AlertRuleAdmin(UseCaseAdmin[AlertRule]):
 
     @admin.display(description="what it does")
     def does(self, rule: AlertRule) -> str:
-        kind = Kind(rule.kind)
-        if not rule.on:
-            return "Nobody is told of it."
-        return in_words(kind, in_force(kind, rule).limits)
+        return in_words(Kind(rule.kind), rule)
 
     @admin.display(description="severity")
     def how_grave(self, rule: AlertRule) -> object:
@@ -362,8 +352,5 @@ class AlertRuleAdmin(UseCaseAdmin[AlertRule]):
 
 
 def defaults_table() -> SafeString:
-    rows = [
-        [spec.label, in_words(kind, spec.limits.default if spec.limits else ()), severity_badge(spec.severity)]
-        for kind, spec in SPECS.items()
-    ]
+    rows = [[spec.label, in_words(kind, None), severity_badge(spec.severity)] for kind, spec in SPECS.items()]
     return show.cards(["about", "what it does", "severity"], rows, "")

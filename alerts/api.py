@@ -15,20 +15,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts import services
-from alerts.kinds import SPECS, Kind, in_words
-from alerts.models import KINDS, Alert, AlertQuerySet, AlertRule
-from alerts.rules import in_force
+from alerts.kinds import SPECS, Kind
+from alerts.models import KINDS, Alert, AlertQuerySet, AlertRule, AlertState
+from alerts.rules import in_force, in_words
 from budget_system import clock
 from budget_system.rest.fields import Id, Moment, Strict, version
 from budget_system.rest.filters import Filters, OfTheLastDays
 from budget_system.rest.idempotency import answered_once
-from budget_system.rest.views import Changeable, Listed
+from budget_system.rest.views import LEFT_OUT, Changeable, Listed
 from delivery.api import SEVERITY_NAMES, SeverityName
 from delivery.severity import Severity
-
-STATES = (("open", "Open"), ("unread", "Open and unread"), ("over", "Over or resolved"))
-"""What the list can be narrowed to, as in the admin."""
-NOBODY = "Nobody is told of it."
 
 
 class AlertFigureSerializer(Strict):
@@ -77,23 +73,17 @@ class AlertFilters(Filters):
     kind = filters.ChoiceFilter(choices=KINDS)
     severity = filters.ChoiceFilter(choices=SEVERITY_NAMES, method="of_severity")
     state = filters.ChoiceFilter(
-        choices=STATES,
+        choices=AlertState.choices,
         method="in_state",
         help_text="open: it stands and nobody has resolved it; unread: nor read it; over: all others.",
     )
     days = OfTheLastDays("raised_at", help_text="Those raised in the last so many times 24 hours.")
 
     def of_severity(self, queryset: AlertQuerySet, name: str, value: str) -> AlertQuerySet:
-        return queryset.filter(severity=Severity[value.upper()].value)
+        return queryset.filter(severity=Severity.of(value).value)
 
     def in_state(self, queryset: AlertQuerySet, name: str, value: str) -> AlertQuerySet:
-        match value:
-            case "open":
-                return queryset.open()
-            case "unread":
-                return queryset.unread()
-            case _:
-                return queryset.exclude(ended_at=None)
+        return queryset.in_state(value)
 
 
 @extend_schema_view(
@@ -178,7 +168,7 @@ class AlertRuleSerializer(Strict):
         return list(in_force(Kind(rule.kind), rule).limits)
 
     def get_does(self, rule: AlertRule) -> str:
-        return in_words(Kind(rule.kind), in_force(Kind(rule.kind), rule).limits) if rule.on else NOBODY
+        return in_words(Kind(rule.kind), rule)
 
 
 class AlertKindSerializer(Strict):
@@ -219,7 +209,7 @@ class AlertRuleFilters(Filters):
             )
         ],
     ),
-    update=extend_schema(summary="Change a rule", description="Fields that are left out stay as they are."),
+    update=extend_schema(summary="Change a rule", description=LEFT_OUT),
     partial_update=extend_schema(summary="Change some of a rule"),
 )
 class AlertRuleViewSet(Changeable):
@@ -242,10 +232,7 @@ class AlertRuleViewSet(Changeable):
     def create(self, request: Request) -> Response:
         values = self.new_values(AlertRuleSerializer)
         brand_id, kind = values.pop("brand_id", None), values.pop("kind")
-        if brand_id is None and not self.caller.sees_all_brands():
-            raise ValidationError({"brand": ["Choose the brand. All of them are for who sees all brands."]})
-        if brand_id is not None and not self.caller.sees(brand_id):
-            raise ValidationError({"brand": ["There is no such brand."]}, code="not_found")
+        self.check_brand(brand_id)
         rule = services.add_rule(brand_id, kind, values, actor=self.caller.name, now=clock.now())
         return self.show(rule, status.HTTP_201_CREATED)
 
@@ -272,9 +259,9 @@ def _told(kind: Kind) -> dict[str, Any]:
     return {
         "kind": kind,
         "label": spec.label,
-        "does": in_words(kind, limits.default if limits else ()),
+        "does": in_words(kind, None),
         "severity": spec.severity,
-        "limits": list(limits.default) if limits else [],
+        "limits": list(in_force(kind, None).limits),
         "unit": limits.unit if limits else "",
         "least": limits.least if limits else None,
         "most": limits.most if limits else None,

@@ -159,11 +159,6 @@ def limits_text(kind: Kind, values: tuple[int, ...]) -> str:
     return f"{text} {unit}"
 
 
-def in_words(kind: Kind, values: tuple[int, ...]) -> str:
-    """What the rule does with these limits."""
-    return SPECS[kind].does.format(limits_text(kind, values))
-
-
 def severity_of_share(per_cent: int) -> Severity:
     """How grave it is that so much of a budget is used."""
     if per_cent >= 100:

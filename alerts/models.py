@@ -13,7 +13,24 @@ KINDS = [(kind.value, LABELS[kind]) for kind in Kind]
 SEVERITIES = [(severity.value, severity.label) for severity in Severity]
 
 
+class AlertState(models.TextChoices):
+    """What lists can be narrowed to."""
+
+    OPEN = "open", "Open"
+    UNREAD = "unread", "Open and unread"
+    OVER = "over", "Over or resolved"
+
+
 class AlertQuerySet(models.QuerySet["Alert"]):
+    def in_state(self, state: str) -> "AlertQuerySet":
+        match state:
+            case AlertState.OVER:
+                return self.exclude(ended_at=None)
+            case AlertState.UNREAD:
+                return self.unread()
+            case _:
+                return self.open()
+
     def open(self) -> "AlertQuerySet":
         """Those that stand and that nobody has resolved."""
         return self.filter(ended_at=None)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from alerts.kinds import SPECS, Kind, Severity
+from alerts.kinds import SPECS, Kind, Severity, limits_text
 from alerts.models import AlertRule
 
 
@@ -37,6 +37,12 @@ def in_force(kind: Kind, row: AlertRule | None) -> Rule:
         return Rule(True, limits, spec.severity)
     severity = spec.severity if row.severity is None else Severity(row.severity)
     return Rule(row.on, tuple(row.limits) or limits, severity, row.severity is not None)
+
+
+def in_words(kind: Kind, row: AlertRule | None) -> str:
+    """What the rule does."""
+    rule = in_force(kind, row)
+    return SPECS[kind].does.format(limits_text(kind, rule.limits)) if rule.on else "Nobody is told of it."
 
 
 def read() -> Rules:

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 
+from alerts import rules
 from alerts.endings import ending_of
-from alerts.finders import EVERYTHING, Found, find_all
+from alerts.finders import EVERYTHING, Found, find_all, of_blindness
 from alerts.findings import Finding, World, read_world
 from alerts.kinds import SPECS, Kind, Severity
 from alerts.models import Alert, AlertRule, Look
@@ -25,10 +27,15 @@ MOST_LIMITS = 8
 def look(now: datetime) -> dict[str, int]:
     """Look at the present: raise what is new, clear what is over. Gives how many. Doing it again changes nothing.
 
-    A finder that fails keeps no other from its findings, and ends nothing that it might have found.
+    A finder that fails keeps no other from its findings, and ends nothing that it might have found. Where what all of
+    them look at cannot be read, administrators are told, nothing ends, and the error is raised.
     """
     number = Look.objects.get_or_create(pk=1)[0].number
-    world = read_world(now)
+    try:
+        world = read_world(now)
+    except Exception as error:
+        _raise([*of_blindness(error, rules.read(), now)], now)
+        raise
     seen = find_all(world, EVERYTHING)
     counts = _sync(seen, number, world)
     return {**counts, "failed": len(seen.failed)} if seen.failed else counts
@@ -163,10 +170,12 @@ def add_rule(brand_id: UUID | None, kind: str, inputs: Mapping[str, object], *, 
         brand = Brand.objects.filter(pk=brand_id, archived_at=None).first()
         if brand is None:
             raise NotFound("There is no such brand.", field="brand")
-    if AlertRule.objects.filter(brand=brand, kind=kind).exists():
-        raise Conflict("There is a rule for this already. Change that one.", field="kind")
     cleaned = _clean(Kind(kind), inputs)
-    rule = AlertRule.objects.create(brand=brand, kind=kind, created_at=now, updated_at=now, **cleaned)
+    try:
+        with transaction.atomic():
+            rule = AlertRule.objects.create(brand=brand, kind=kind, created_at=now, updated_at=now, **cleaned)
+    except IntegrityError as error:
+        raise Conflict("There is a rule for this already. Change that one.", field="kind") from error
     audit(rule, "add alert rule", brand_id=brand_id, actor=actor, now=now, after=cleaned)
     return rule
 

@@ -43,7 +43,7 @@ def _event(alert: Alert, kind: EventType, at: datetime) -> Event:
         "alert": {
             "id": str(alert.pk),
             "kind": alert.kind,
-            "severity": Severity(alert.severity).name.lower(),
+            "severity": Severity(alert.severity).code,
             "title": alert.title,
             "text": alert.text,
             "figures": [{"name": name, "figure": figure} for name, figure in alert.figures],

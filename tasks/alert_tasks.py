@@ -14,7 +14,11 @@ logger = logging.getLogger(__name__)
 def alert_task() -> dict[str, int]:
     """Every half minute: raise what is new, clear what is over, tell people."""
     now = clock.now()
-    counts = {**services.look(now), **telling.tell_all(now)}
+    try:
+        looked = services.look(now)
+    finally:  # also of what stands when a look fails
+        told = telling.tell_all(now)
+    counts = {**looked, **told}
     if counts.get("raised") or counts.get("cleared"):
         logger.info("Alerts: %s", counts)
     return counts

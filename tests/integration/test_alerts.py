@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from alerts.kinds import SPECS, Kind, Severity
 from alerts.models import Alert, AlertQuerySet, AlertRule, Look
 from brands.models import AuditEntry
 from brands.services import audit
+from budget_system import clock
 from budget_system.errors import Conflict, Refused
 from budget_system.sealed import seal
 from campaigns.holds import Hold
@@ -34,6 +35,7 @@ from pacing.models import BreakerState, ChannelBudget, PaceAlert
 from platforms.models import Account, RemoteState
 from platforms.steps import Step
 from spending.models import ImportState, SpendImport
+from tasks.alert_tasks import alert_task
 from tests.factories import ACTOR, MON, TUE, Story, window
 from tests.integration.processes import wait_until, waiting_sessions
 
@@ -697,6 +699,38 @@ def test_what_a_finder_found_before_it_failed_is_told_and_all_is_over_when_it_wo
     assert only(Kind.RUNS_MISSED).ending == "It is over."
 
 
+def test_where_nothing_can_be_read_administrators_are_told_nothing_ends_and_the_task_fails(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = {"name": "Boss", "address": "ann@example.com", "minimum_severity": 30}
+    receivers.add_receiver(None, "EMAIL", inputs, policy=HERE, actor=ACTOR, now=story.now)
+    monkeypatch.setattr(clock, "now", lambda: story.now)
+    enforcement.emergency_stop_brand(story.brand.pk, reason="x", actor=ACTOR, now=story.now)
+    look(story)
+    enforcement.clear_brand_stop(story.brand.pk, actor=ACTOR, now=story.now)
+    looked_at = story.now
+    later(story, minutes=1)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(services, "read_world", broken_read)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="a week of eight days"):
+                alert_task()
+
+    told = only(Kind.RUNS_MISSED)
+    assert (told.title, told.brand, told.severity) == ("No alerts are found at present", None, Severity.CRITICAL)
+    assert "RuntimeError: a week of eight days" in told.text
+    assert of(Kind.EMERGENCY_STOP).open().count() == 1, "nobody knows whether it is over"
+    assert told.title in Delivery.objects.get().body
+    assert Look.objects.get().at == looked_at, "its age goes on"
+    look(story)
+    assert only(Kind.RUNS_MISSED).cleared_at == only(Kind.EMERGENCY_STOP).cleared_at == story.now
+
+
+def broken_read(_: datetime) -> World:
+    raise RuntimeError("a week of eight days")
+
+
 def test_nobody_is_told_of_a_finder_that_fails_where_a_rule_says_so(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -704,6 +738,9 @@ def test_nobody_is_told_of_a_finder_that_fails_where_a_rule_says_so(
     break_down(monkeypatch, Kind.NEVER_RAN)
 
     assert look(story)["failed"] == 1
+    monkeypatch.setattr(services, "read_world", broken_read)
+    with pytest.raises(RuntimeError):
+        look(story)
     assert not Alert.objects.exists()
 
 
@@ -855,6 +892,28 @@ def test_a_second_rule_for_the_same_is_refused_and_a_stale_change_too(story: Sto
         services.add_rule(None, Kind.DAY_USED, {}, actor=ACTOR, now=story.now)
     with pytest.raises(Conflict):
         services.change_rule(rule.pk, {"on": False}, actor=ACTOR, now=story.now, expected_version=1)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("for_all", [True, False])
+def test_of_several_people_who_add_a_rule_for_the_same_one_does_and_the_others_are_told(
+    story: Story, for_all: bool
+) -> None:
+    barrier = Barrier(4)
+
+    def add() -> str:
+        barrier.wait()
+        try:
+            services.add_rule(None if for_all else story.brand.pk, Kind.DAY_USED, {}, actor=ACTOR, now=story.now)
+        except Conflict as error:
+            return error.message
+        return ""
+
+    told = sorted(one.result(10) for one in [meanwhile(add) for _ in range(4)])
+
+    assert told == ["", *["There is a rule for this already. Change that one."] * 3]
+    assert AuditEntry.objects.filter(action="add alert rule").count() == AlertRule.objects.count() == 1
 
 
 def test_every_kind_says_what_it_does() -> None:

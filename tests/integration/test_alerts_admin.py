@@ -214,11 +214,13 @@ def test_an_e_mail_receiver_is_added_tested_and_changed(story: Story, ann: Perso
     )  # fmt: skip
     receiver = Endpoint.objects.get()
     tested = ann.sends("delivery_receiver_send_test", receiver.pk)
+    page = ann.reads("delivery_receiver_change", receiver.pk)
     ann.sends("delivery_receiver_change", receiver.pk, address="bob@example.com", minimum_severity="30")
 
     receiver.refresh_from_db()
     assert messages_of(tested)[0].startswith("It arrived: status 250")
     assert mail.outbox[0].to == ["ann@example.com"]
+    assert "because" not in page.lower(), "what works has no reason"
     assert (receiver.url, receiver.minimum_severity, receiver.digest_hour) == ("bob@example.com", 30, 9)
     listed = ann.reads("delivery_receiver_changelist")
     assert "quiet 22:00 to 07:00" in listed
