@@ -82,6 +82,7 @@ def test_a_restore_goes_back_and_keeps_what_was_there(url: str) -> None:
     kept = backups.restore_dump(path, url, lambda new: backups.manage(["check_ledger"], new))
 
     assert logins(url) == before
+    assert kept is not None
     assert logins(postgres.with_database(url, kept)) == before + 1
 
 
