@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import Case, Count, Max, Min, Q, Sum, Value, When
+from django.db.models import Count, Max, Min, Q, Sum
 from prometheus_client.core import Metric
 
 from alerts.models import Alert, Look
@@ -11,13 +11,13 @@ from budget_system.metrics.families import counter, gauge, one, today
 from delivery.models import Delivery, DeliveryState, Endpoint, EndpointState
 from delivery.severity import Severity
 from platforms.drift import at_risk_now
-from platforms.models import Account, Act, ActKind, RemoteState
+from platforms.models import Account, AccountState, Act, ActKind, RemoteState
 from platforms.services import outgoing
 
 
 def alerts(now: datetime) -> Iterator[Metric]:
     open_ones = dict(Alert.objects.open().order_by().values_list("severity").annotate(Count("pk")))
-    by_name = [((severity.name.lower(),), open_ones.get(severity.value, 0)) for severity in Severity]
+    by_name = [((severity.code,), open_ones.get(severity.value, 0)) for severity in Severity]
     yield gauge("budget_alerts_open", "Alerts that stand and nobody has resolved.", ("severity",), by_name)
     looked = Look.objects.values_list("at", flat=True).first()
     age = now - looked if looked else None
@@ -26,15 +26,16 @@ def alerts(now: datetime) -> Iterator[Metric]:
 
 def messages(now: datetime) -> Iterator[Metric]:
     kind = ("kind",)
-    waiting = Delivery.objects.filter(endpoint__off_at=None).order_by().values_list("endpoint__kind")
+    here = Delivery.objects.filter(endpoint__off_at=None).order_by()
     for name, says, state in (
         ("budget_messages_waiting", "Messages that have not arrived yet.", DeliveryState.PENDING),
         ("budget_messages_parked", "Messages that are not tried any more.", DeliveryState.PARKED),
     ):
-        rows = waiting.filter(state=state).annotate(Count("pk"))
+        rows = here.filter(state=state).values_list("endpoint__kind").annotate(Count("pk"))
         yield gauge(name, says, kind, [((one_kind,), count) for one_kind, count in rows])
-    due = waiting.filter(Q(endpoint__leave_until=None) | Q(endpoint__leave_until__lte=now), state=DeliveryState.PENDING)
-    oldest = due.filter(next_at__lte=now).annotate(Min("next_at"))
+    not_left = Q(endpoint__leave_until=None) | Q(endpoint__leave_until__lte=now)
+    due = here.first_of_their_order().filter(not_left, next_at__lte=now)
+    oldest = due.values_list("endpoint__kind").annotate(Min("next_at"))
     overdue = [((one_kind,), (now - next_at).total_seconds()) for one_kind, next_at in oldest]
     yield gauge("budget_message_overdue_seconds", "How long the oldest has been due to be sent.", kind, overdue)
     states = [
@@ -45,17 +46,9 @@ def messages(now: datetime) -> Iterator[Metric]:
     yield gauge("budget_endpoints", "Webhooks and receivers.", ("kind", "state"), states)
 
 
-ACCOUNT_STATE = Case(
-    When(off_at__isnull=False, then=Value("off")),
-    When(needs_person=True, then=Value("needs_person")),
-    When(Q(failing_since__isnull=False) | Q(pull_failing_since__isnull=False), then=Value("fails")),
-    default=Value("works"),
-)
-
-
 def platforms(now: datetime) -> Iterator[Metric]:
     platform = ("platform",)
-    rows = RemoteState.objects.filter(campaign__archived_at=None).order_by()
+    rows = RemoteState.objects.current().order_by()
     steps = rows.values_list("account__platform", "step").annotate(Count("pk"))
     yield gauge(
         "budget_platform_campaigns", "Campaigns at their platforms, by what is next.", ("platform", "step"),
@@ -66,12 +59,14 @@ def platforms(now: datetime) -> Iterator[Metric]:
         "budget_platform_at_risk", "Campaigns that run there though a budget, breaker or emergency stop holds them.",
         platform, [((name,), count) for name, count in at_risk],
     )  # fmt: skip
-    states = Account.objects.order_by().values_list("platform", ACCOUNT_STATE).annotate(Count("pk"))
-    yield gauge(
-        "budget_platform_accounts", "Accounts at platforms.", ("platform", "state"),
-        [((name, state), count) for name, state, count in states],
-    )  # fmt: skip
-    asked = Account.objects.filter(off_at=None, by_file=False).order_by().values_list("platform")
+    accounts = Account.objects.filter(brand__archived_at=None).order_by()
+    states = [
+        ((name, state.value), count)
+        for state in AccountState
+        for name, count in accounts.in_state(state).values_list("platform").annotate(Count("pk"))
+    ]
+    yield gauge("budget_platform_accounts", "Accounts at platforms.", ("platform", "state"), states)
+    asked = accounts.filter(off_at=None, by_file=False, needs_person=False).values_list("platform")
     for field, name, says in (
         ("looked_at", "budget_platform_look_age_seconds", "Since the statuses of an account were last read, at most."),
         ("pulled_at", "budget_platform_spend_age_seconds", "Since the spend of an account was last read, at most."),

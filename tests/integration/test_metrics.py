@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from alerts import services as alerts
 from alerts.models import Alert
+from brands.models import Brand
 from budget_system import clock
 from budget_system.metrics import business, exposition
 from campaigns.models import Campaign, StateChange
@@ -323,6 +324,19 @@ class TestOutward:
             ("WEBHOOK", "works"): 1, ("WEBHOOK", "fails"): 1, ("WEBHOOK", "off"): 1,
         }  # fmt: skip
 
+    def test_a_message_that_waits_for_an_earlier_one_is_not_overdue(self) -> None:
+        acme = story()
+        endpoint, order_key = self.endpoint(acme, "Fails", failures=1), uuid4()
+        for due_for in (-600, 900):
+            Delivery.objects.create(
+                endpoint=endpoint, type=EventType.PING, source_id=uuid4(), order_key=order_key, happened_at=acme.now,
+                body="{}", created_at=acme.now, next_at=acme.now - timedelta(seconds=due_for),
+            )  # fmt: skip
+
+        assert Figures(exposition(acme.now).decode()).all("budget_message_overdue_seconds") == {}
+        found = Figures(exposition(acme.now + timedelta(seconds=700)).decode())
+        assert found.all("budget_message_overdue_seconds") == {("WEBHOOK",): pytest.approx(100)}
+
     def endpoint(self, acme: Story, name: str, **more: Any) -> Endpoint:
         return Endpoint.objects.create(
             brand=acme.brand, name=name, url="https://example.com/", secret="sealed", starts_at=acme.now,
@@ -363,6 +377,27 @@ class TestOutward:
         assert found.one("budget_platform_pause_seconds_total") == 6
         assert found.one("budget_platform_pause_longest_seconds") == 4
         assert found.one("budget_outgoing_stopped") == 1
+
+    def test_accounts_of_archived_brands_and_those_that_wait_for_a_person_are_not_called_unread(self) -> None:
+        acme, gone = story(), story("Gone")
+        long_ago = acme.now - timedelta(days=9)
+        for platform, brand, more in (
+            ("GOOGLE", gone.brand, {}),
+            ("META", gone.brand, {"needs_person": True, "failing_since": long_ago}),
+            ("TIKTOK", acme.brand, {"needs_person": True, "failing_since": long_ago}),
+            ("MICROSOFT", acme.brand, {"pull_failing_since": long_ago}),
+        ):
+            Account.objects.create(
+                brand=brand, platform=platform, account_id="1", credentials="sealed", created_at=long_ago,
+                updated_at=long_ago, looked_at=long_ago, pulled_at=long_ago, **more,
+            )  # fmt: skip
+        Brand.objects.filter(pk=gone.brand.pk).update(archived_at=acme.now)
+
+        found = Figures(exposition(acme.now).decode())
+
+        assert found.all("budget_platform_accounts") == {("TIKTOK", "needs_person"): 1, ("MICROSOFT", "fails"): 1}
+        for name in ("budget_platform_look_age_seconds", "budget_platform_spend_age_seconds"):
+            assert set(found.all(name)) == {("MICROSOFT",)}
 
 
 class TestTraffic:
