@@ -17,6 +17,7 @@ from math import exp, inf, log, sqrt
 from typing import Final, NamedTuple
 
 from budget_pacer.day import Day, open_elapsed, slot_elapsed, slot_index
+from budget_pacer.levels import HourLevels
 from budget_pacer.money import MICROS
 from budget_pacer.nowcast import (
     FADE_PRICE,
@@ -181,7 +182,7 @@ class Steering:
         self._days = 0.0
         self._usual = [0.0] * 24
         self._hours_seen = [0.0] * 24
-        self._usual_count = self._usual_cost = 0.0
+        self._levels = HourLevels()
         # Returns of scored opportunities, and of any by their cost alone, are in different units: kept apart.
         self._usual_returns = {True: Returns(), False: Returns()}
         self._scored = False
@@ -193,9 +194,10 @@ class Steering:
     def _clear(self) -> None:
         slots = len(self._day.slots) if self._day else 24
         self._counts = [0.0] * slots
-        self._count = self._cost = 0.0
+        self._count = self._cost = self._due_cost = 0.0
+        self._levels_today = HourLevels()
         self._returns = Returns()
-        self._last = (0.0, 0.0, 0.0)
+        self._last = (0.0, 0.0, 0.0, 0.0)
         self._fast = [0.0, 0.0, 0.0, 0.0, 0.0]
         self._solved_at = 0.0
         self._next_solve = 0.0
@@ -206,8 +208,9 @@ class Steering:
         self._participation = 1.0
         self._upper = float("inf")
         self._credit = 0.5
-        self._slot = 0
+        self._slot = self._hour = 0
         self._slot_end = 0.0
+        self._cost_factors, self._return_offsets = [1.0] * 24, [0.0] * 24
         self._supplies: list[Supply] = []
         self._curve = Curve([])
         self._caution = 1.0
@@ -217,8 +220,7 @@ class Steering:
         self._hours_seen[hour] += 1
         self._usual[hour] += traffic.opportunities
         if traffic.cost > 0:
-            self._usual_count += traffic.opportunities
-            self._usual_cost += traffic.cost
+            self._levels.add(hour, traffic.opportunities, traffic.cost, traffic.value or None)
         offers = [(cost, value) for cost, value in traffic.sample if cost > 0]
         if offers:
             self._usual_returns[True].learn([(cost, log_or_least(value / cost)) for cost, value in offers])
@@ -235,6 +237,12 @@ class Steering:
             own = [(n + mean * 0.25) / (seen + 0.25) for n, seen in zip(self._usual, self._hours_seen, strict=True)]
         self._shapes = shapes_of(own, [slot.hour for slot in day.slots], [slot.open_s for slot in day.slots])
         self._clear()
+        self._expect()
+
+    def _expect(self) -> None:
+        """What each hour costs and returns beside the average, as far as past days say."""
+        self._cost_factors = self._levels.cost_factors()
+        self._return_offsets = self._levels.return_offsets(scored=self._scored)
 
     def _remember(self, day: Day) -> None:
         """A finished day becomes past: hours that were open count, former days weigh less."""
@@ -242,8 +250,7 @@ class Steering:
             if slot.open_s:
                 self._usual[slot.hour] = self._usual[slot.hour] * _DAY_MEMORY + count * 3600 / slot.open_s
                 self._hours_seen[slot.hour] = self._hours_seen[slot.hour] * _DAY_MEMORY + 1
-        self._usual_count = self._usual_count * _DAY_MEMORY + self._count
-        self._usual_cost = self._usual_cost * _DAY_MEMORY + self._cost
+        self._levels.fade_into(self._levels_today, _DAY_MEMORY)
         self._usual_returns[self._scored].fade_into(self._returns, _DAY_MEMORY)
         self._days = max(self._hours_seen)
 
@@ -255,11 +262,12 @@ class Steering:
             self._begin(day)
         if at_s >= self._slot_end:
             self._slot = slot_index(day, at_s)
-            self._slot_end = day.slots[self._slot].end
+            self._slot_end, self._hour = day.slots[self._slot].end, day.slots[self._slot].hour
         if (value is not None) is not self._scored:
             self._scored, self._returns, self._next_solve = value is not None, Returns(), 0.0
-            self._last = (self._count, self._cost, 0.0)
+            self._last = (self._count, self._cost, self._due_cost, 0.0)
             self._fast[4] = 0.0
+            self._expect()
         if self._next_solve == 0.0 or at_s >= self._next_solve or state.limits.budget != self._solved_budget:
             self._solve(state, day, at_s)
         # Without a score all opportunities of an hour are worth the same: the cheaper ones return more.
@@ -268,22 +276,35 @@ class Steering:
         self._counts[self._slot] += 1.0
         self._count += 1.0
         self._cost += cost
+        self._due_cost += self._cost_factors[self._hour]
+        self._levels_today.add(self._hour, 1.0, cost, value)
+        offset = self._return_offsets[self._hour]
         if cost > 0:
-            self._returns.add(cost, log_return, self._log_return)
+            self._returns.add(cost, log_return - offset, self._log_return)
         meter, limits = state.meter, state.limits
         gone = meter.spent + meter.held
         if stopped:
             return Advice(False, 0.0, None, value, "closed")
         if gone >= limits.budget:
             return Advice(False, 0.0, None, value, "spent")
-        if gone + cost * MICROS > self._upper:
+        if gone + cost * MICROS > self._upper and not self._exceptional(log_return, gone + cost * MICROS, state):
             return Advice(False, 0.0, self._log_price, value, "corridor")
         if state.strategy in _THROTTLED:
             return Advice(self._draw(self._participation), self._participation, None, value, "throttle")
         if self._log_price is None:
             return Advice(True, 1.0, None, value, "free")
-        chance = passes(log_return - self._log_return, self._log_price - self._log_return)
+        level = self._log_return + offset
+        chance = passes(log_return - level, self._log_price - level)
         return Advice(self._draw(chance), chance, self._log_price, worth, "price")
+
+    def _exceptional(self, log_return: float, gone: float, state: ChannelState) -> bool:
+        """Whether an opportunity returns so much that it is taken although it leads out of the corridor: e times the
+        price of money at the rail, and the more the further beyond it."""
+        width = _CORRIDOR[state.strategy]
+        if self._log_price is None or not width:
+            return False
+        beyond = (gone - self._upper) / (width * state.limits.budget)
+        return log_return > self._log_price + 1 + 5 * beyond
 
     def _draw(self, chance: float) -> bool:
         """Takes the given share of opportunities, evenly spaced: no dice, so that a replay decides the same."""
@@ -317,7 +338,7 @@ class Steering:
         shape = blend(self._shapes, self._counts, self._slot, part, usual or self._count)
         passed = sum(shape[: self._slot]) + shape[self._slot] * part
         volume = day_volume(usual, self._count, passed)
-        price, log_return, fast = self._levels(usual, self._expected_since(shape, volume, day, at_s), at_s)
+        price, log_return, fast = self._level_now(usual, self._expected_since(shape, volume, day, at_s), at_s)
         counts, supplies = self._future(shape, volume, part, day, at_s, price, log_return, fast)
         supplies = _capped(supplies, state, self._slot)
         self._log_return = log_return + fast[2]
@@ -338,6 +359,10 @@ class Steering:
         lower, upper = self._rails(
             state.strategy, day, at_s, budget, sum(counts), near_counts, caution, left_s, volume, shape, passed
         )
+        if upper is not None and state.strategy not in _THROTTLED:
+            # No rail holds back what the rest of the day could not use up.
+            later = sum(supply.cost for supply in supplies) - sum(supply.cost for supply in near)
+            upper = max(upper, budget - caution * later)
         self._upper = float("inf") if upper is None else upper * MICROS
         if state.strategy in _THROTTLED:
             self._participation = _share_for(supplies, near, budget - gone, lower, upper, gone, caution)
@@ -366,26 +391,26 @@ class Steering:
             total += (mean if value is None else value) * slot.open_s / 3600
         return max(total, 1.0)
 
-    def _levels(
+    def _level_now(
         self, usual: float | None, expected: float, at_s: float
     ) -> tuple[float, float, tuple[float, float, float]]:
-        """Mean cost and mean logarithm of return today; and how the last 40 minutes differ from that: ratios of
-        traffic and cost, difference of the logarithm."""
+        """Mean cost and mean logarithm of return today, of an average hour; and how the last 40 minutes differ from
+        that: ratios of traffic and cost, difference of the logarithm."""
         prior = 0.0 if usual is None else PRICE_PRIOR * usual
-        price = self._cost / self._count if self._count else 0.0
-        if self._usual_count:
-            known = self._usual_cost / self._usual_count
-            price = (self._cost + prior * known) / (self._count + prior)
+        price = self._cost / self._due_cost if self._due_cost else 0.0
+        known = self._levels.mean_cost
+        if known is not None and prior:
+            price = (self._cost + prior * known) / (self._due_cost + prior)
         past, today = self._usual_returns[self._scored], self._returns
         weight = prior if past.count else 0.0
         total = today.count + weight
         log_return = (today.logs + weight * past.mean) / total if total else 0.0
         keep = 0.5 ** ((at_s - self._solved_at) / HALF_LIFE_S) if self._solved_at else 1.0
-        now = (self._count, self._cost, today.logs)
+        now = (self._count, self._cost, self._due_cost, today.logs)
         new = [total - last for total, last in zip(now, self._last, strict=True)]
         self._last = now
         # Seen and expected opportunities; cost seen and expected for that many; logarithms of return.
-        for index, amount in enumerate((new[0], expected, new[1], new[0] * price, new[2])):
+        for index, amount in enumerate((new[0], expected, new[1], new[2] * price, new[3])):
             self._fast[index] = self._fast[index] * keep + amount
         seen, due, seen_cost, due_cost, logs = self._fast
         small = _FAST_PRIOR_PRICES * price
@@ -430,8 +455,8 @@ class Steering:
             fade = FADE_PRICE**hours
             supplies.append(
                 Supply(
-                    counts[-1] * price * (1 + (fast[1] - 1) * fade),
-                    log_return + fast[2] * fade,
+                    counts[-1] * price * self._cost_factors[slot.hour] * (1 + (fast[1] - 1) * fade),
+                    log_return + self._return_offsets[slot.hour] + fast[2] * fade,
                 )
             )
         return counts, supplies

@@ -67,7 +67,7 @@ def shared_day(number: int, tickets: int, seed: int, data: Recorded | None, *, r
 def _stream(number: int, index: int, tickets: int, seed: int, data: Recorded | None) -> tuple[list[Ticket], Knowledge]:
     random = Random(f"channel {number} {index} {seed}")
     if data is not None and len(data.exchanges) >= 3:
-        one = Recorded(data.regions, data.dates, [data.exchanges[index]], ())
+        one = Recorded(data.regions, data.dates, data.former_dates, [data.exchanges[index]], ())
         day = recorded_days(one, "calm", 1, tickets, seed * 1000 + number * 3 + index)[0]
         return list(day.tickets), day.known
     day = generated_days("calm", 1, tickets, seed * 1000 + number * 3 + index)[0]

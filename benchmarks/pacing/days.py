@@ -67,6 +67,10 @@ class Knowledge:
     mean_value: float
     sample: Sequence[tuple[float, float]]
     """(cost in micros, value)."""
+    costs: Sequence[float] = (1.0,) * 24
+    """What an opportunity of each hour usually costs, over the mean."""
+    values: Sequence[float] = (1.0,) * 24
+    """The same of what it is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,9 @@ def traffic_hours(known: Knowledge, starts: Sequence[datetime]) -> list[TrafficH
     hours = []
     for index, start in enumerate(starts):
         count = known.shape[start.hour]
+        cost, value = known.mean_cost * known.costs[start.hour], known.mean_value * known.values[start.hour]
         sample = [(c / 1e6, v) for c, v in known.sample] if index == 0 else ()
-        hours.append(TrafficHour(start, count, count * known.mean_cost / 1e6, count * known.mean_value, sample))
+        hours.append(TrafficHour(start, count, count * cost / 1e6, count * value, sample))
     return hours
 
 
@@ -114,15 +119,24 @@ def minute_rates(random: Random, shape: Sequence[float], noise: Noise) -> list[f
     """Expected opportunities a minute on one day, with its level, drift, spikes and outages."""
     level = random.gauss(0, noise.level)
     hours = ar_path(random, 24, noise.hour, AR_HOUR)
-    rates = []
-    for minute in range(1440):
-        hour, part = divmod(minute, 60)
-        following = shape[(hour + 1) % 24] * (part / 60) + shape[hour] * (1 - part / 60)
-        rates.append(following / 60 * exp(level + hours[hour]))
+    rates = [rate * exp(level + hours[minute // 60]) for minute, rate in enumerate(_smooth(shape))]
     if random.random() < noise.spikes:
         _scale(rates, random.randrange(1440), random.randint(15, 45), 4.0)
     if random.random() < noise.outages:
         _scale(rates, random.randrange(1440), random.randint(60, 180), 0.0)
+    return rates
+
+
+def _smooth(shape: Sequence[float]) -> list[float]:
+    """Opportunities a minute that run evenly from the middle of one hour to that of the next, each hour's sum kept."""
+    rates = []
+    for hour, count in enumerate(shape):
+        before, after = shape[hour - 1], shape[(hour + 1) % 24]
+        raw = [
+            count + (after - count) * (part - 30) / 60 if part >= 30 else count + (before - count) * (30 - part) / 60
+            for part in (minute + 0.5 for minute in range(60))
+        ]
+        rates += [rate * count / sum(raw) for rate in raw]
     return rates
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import exp, sqrt
 from pathlib import Path
 from random import Random
+from statistics import mean
 
 from benchmarks.pacing.days import (
     SETTINGS,
@@ -40,7 +41,9 @@ class Recorded:
     regions: Sequence[Sequence[Sequence[float]]]
     """Share of the week's traffic by region, weekday and hour."""
     dates: Sequence[tuple[Sequence[float], Sequence[float]]]
-    """Hourly price and click-rate factors of each date, around 1."""
+    """Hourly price and click-rate factors of each date to be replayed, around 1."""
+    former_dates: Sequence[tuple[Sequence[float], Sequence[float]]]
+    """The same of the dates before those: what is known of the hours beforehand."""
     auctions: Sequence[Sequence[tuple[float, float]]]
     """(price, predicted click rate) in order, by log."""
     exchanges: Sequence[Sequence[tuple[float, float]]]
@@ -51,14 +54,14 @@ def read(folder: Path) -> Recorded:
     """Read a folder of files named and laid out as README.md there says. Raises UnableToReadData."""
     try:
         regions = _regions(folder / "traffic_share_by_hour.csv")
-        dates = _dates(_only(folder, "exchange*_cpc_hourly.csv"), _only(folder, "exchange*_cpm_hourly.csv"))
+        former, dates = _dates(_only(folder, "exchange*_cpc_hourly.csv"), _only(folder, "exchange*_cpm_hourly.csv"))
         logs = [_auctions(path) for path in sorted(folder.glob("auctions_*"))]
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise UnableToReadData(f"{folder}: {error}") from error
     if not logs:
         raise UnableToReadData(f"{folder}: no file auctions_*")
     by_exchange = [log for pairs in logs for log in _split(pairs)]
-    return Recorded(regions, dates, [[(p, v) for p, v, _ in log] for log in logs], by_exchange)
+    return Recorded(regions, dates, former, [[(p, v) for p, v, _ in log] for log in logs], by_exchange)
 
 
 def _only(folder: Path, pattern: str) -> Path:
@@ -76,18 +79,25 @@ def _regions(path: Path) -> list[list[list[float]]]:
     return [shares[name] for name in sorted(shares)]
 
 
-def _dates(cost_per_click: Path, cost_per_mille: Path) -> list[tuple[list[float], list[float]]]:
+_Dates = list[tuple[list[float], list[float]]]
+
+
+def _dates(cost_per_click: Path, cost_per_mille: Path) -> tuple[_Dates, _Dates]:
     clicks, milles = _hourly(cost_per_click), _hourly(cost_per_mille)
     rates = {hour: milles[hour] / clicks[hour] for hour in clicks.keys() & milles.keys() if clicks[hour] > 0}
     price_mean = sum(milles.values()) / len(milles)
     rate_mean = sum(rates.values()) / len(rates)
     days = sorted({hour[:10] for hour in rates})
-    found = []
-    for day in days[FIRST_DATES:]:
-        hours = [f"{day} {hour:02d}" for hour in range(24)]
-        if all(hour in rates for hour in hours):
-            found.append(([milles[h] / price_mean for h in hours], [rates[h] / rate_mean for h in hours]))
-    return found
+
+    def whole(some: Sequence[str]) -> _Dates:
+        found = []
+        for day in some:
+            hours = [f"{day} {hour:02d}" for hour in range(24)]
+            if all(hour in rates for hour in hours):
+                found.append(([milles[h] / price_mean for h in hours], [rates[h] / rate_mean for h in hours]))
+        return found
+
+    return whole(days[:FIRST_DATES]), whole(days[FIRST_DATES:])
 
 
 def _hourly(path: Path) -> dict[str, float]:
@@ -132,7 +142,8 @@ def recorded_days(data: Recorded, setting: str, count: int, tickets: int, seed: 
         scale = MEAN_COST / (sum(price for price, _ in sample) / len(sample))
         shape = [share / sum(own) * tickets for share in own]
         expected = shape if noise.own_history else [share / sum(average) * tickets for share in average]
-        prices, rates = random.choice(data.dates)
+        # Both move together within an hour: square roots keep the spread of single auctions the larger one.
+        prices, rates = _roots(*random.choice(data.dates))
         at = half + random.randrange(len(log) - half)
         made = []
         for minute, rate in enumerate(minute_rates(random, shape, noise)):
@@ -140,17 +151,32 @@ def recorded_days(data: Recorded, setting: str, count: int, tickets: int, seed: 
             for moment in sorted(minute * 60 + random.random() * 60 for _ in range(poisson(random, rate))):
                 price, value = log[at]
                 at = half if at + 1 == len(log) else at + 1
-                # Both move together within an hour: square roots keep the spread of single auctions the larger one.
-                made.append(make_ticket(moment, price * scale * sqrt(prices[hour]), value * sqrt(rates[hour])))
+                made.append(make_ticket(moment, price * scale * prices[hour], value * rates[hour]))
         known = Knowledge(
             expected,
             MEAN_COST,
             sum(value for _, value in sample) / len(sample),
             [(price * scale, value) for price, value in sample],
+            *_usual_hours(data.former_dates),
         )
         budget = round(tickets * MEAN_COST / TIGHTNESS[number % len(TIGHTNESS)]) // 10_000 * 10_000
         days.append(ReplayDay(f"{setting} {number}", setting, made, budget, known))
     return days
+
+
+def _roots(prices: Sequence[float], rates: Sequence[float]) -> tuple[list[float], list[float]]:
+    return [sqrt(price) for price in prices], [sqrt(rate) for rate in rates]
+
+
+def _usual_hours(dates: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
+    """Mean price and click-rate factors of each hour of the day."""
+    found = [_roots(*date) for date in dates]
+    if not found:
+        return [1.0] * 24, [1.0] * 24
+    hours = range(24)
+    return [mean(prices[h] for prices, _ in found) for h in hours], [
+        mean(rates[h] for _, rates in found) for h in hours
+    ]
 
 
 def month_series(folder: Path) -> list[list[float]]:

@@ -176,3 +176,26 @@ def test_a_dear_channel_is_told_to_bid_less() -> None:
 
     assert advice.bid_multiplier == pytest.approx(5 / 6.25 * 0.75, abs=0.001)
     assert len(advice.reasons) == 2
+
+
+@pytest.mark.parametrize("strategy", [PacingStrategy.PREDICTIVE_ML, PacingStrategy.ADAPTIVE_HYBRID])
+def test_what_returns_far_more_is_taken_out_of_the_corridor_too(strategy: PacingStrategy) -> None:
+    clock = Clock(MIDNIGHT)
+    pacer = BudgetPacer(clock=clock, frontload_protection_hours=0)
+    hours = [TrafficHour(clock.now - timedelta(hours=back), 62, 64.0, 1.0) for back in range(168, 0, -1)]
+    pacer.learn_traffic("c", ChannelType.DISPLAY, hours)
+    pacer.allocate_hourly_budget("c", ChannelType.DISPLAY, Decimal(500), strategy)
+    for offer in offers():
+        clock.now = MIDNIGHT + timedelta(seconds=offer.second)
+        advice = pacer.advise("c", ChannelType.DISPLAY, Decimal(offer.cents).scaleb(-2), offer.value)
+        if advice.code == "corridor" and offer.second > 3600:
+            break
+        # All that the corridor lets through, whatever it returns.
+        if advice.code != "corridor":
+            pacer.record_spend(SpendTransaction("c", ChannelType.DISPLAY, Decimal(offer.cents).scaleb(-2)))
+    else:
+        raise AssertionError("spend never came to the rail")
+
+    assert pacer.advise("c", ChannelType.DISPLAY, Decimal(1), 1000.0).approve
+    usual = pacer.advise("c", ChannelType.DISPLAY, Decimal(1), 1.5 * advice.price_of_money)
+    assert (usual.approve, usual.code) == (False, "corridor")
