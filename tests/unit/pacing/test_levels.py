@@ -25,8 +25,8 @@ def levels(count: float, *, dear: float, value: float | None = None) -> HourLeve
 def test_much_seen_is_believed_and_little_is_not() -> None:
     much, little = levels(100_000, dear=3).cost_factors(), levels(1, dear=3).cost_factors()
 
-    assert (much[0], much[23]) == (pytest.approx(1.5, abs=0.01), pytest.approx(0.5, abs=0.01))
-    assert (little[0], little[23]) == (pytest.approx(1, abs=0.01), pytest.approx(1, abs=0.01))
+    assert [much[0], much[23]] == pytest.approx([1.5, 0.5], abs=0.01)
+    assert [little[0], little[23]] == pytest.approx([1, 1], abs=0.01)
 
 
 def test_nothing_seen_is_an_even_day() -> None:
