@@ -128,8 +128,8 @@ SPECS: Mapping[Kind, Spec] = {
     ),
     Kind.PLATFORM_DRIFT: Spec(
         "The platform differs",
-        "Tells when a campaign was switched at its ad platform, does not follow there or runs there though it must not, "
-        "when an account does not work, and when that is over.",
+        "Tells when a campaign was switched at its ad platform, does not follow there, or runs there when it must not, "
+        "or an account does not work, and when that is over.",
         Severity.CRITICAL, tells_end=True,
     ),
     Kind.WEBHOOK_OFF: Spec(
