@@ -249,8 +249,8 @@ MUTANTS = (
     ),
     # Messages and alerts
     Mutant(
-        "a later message of a campaign overtakes an earlier one", "delivery/relay.py",
-        "first = waiting.filter(~Exists(earlier))", "first = waiting", DELIVERY,
+        "a later message of a campaign overtakes an earlier one", "delivery/models.py",
+        "return waiting.filter(~Exists(earlier))", "return waiting", DELIVERY,
     ),
     Mutant(
         "two relays claim one message", "delivery/relay.py",
