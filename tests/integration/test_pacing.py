@@ -568,7 +568,10 @@ def test_a_reservation_asked_for_again_counts_once_for_its_channel(story: Story)
 
     assert not reserve(one, "60").replayed
     assert reserve(one, "60").replayed, "the channel has no room for it twice"
-    assert reserve(uuid4(), "30").authorisation.granted
+    other = uuid4()
+    assert reserve(other, "15").authorisation.granted
+    assert reserve(other, "15").replayed, "and where it has, it is not counted again"
+    assert reserve(uuid4(), "15").authorisation.granted
     assert reserve(one, "60").replayed
     assert not reserve(uuid4(), "11").authorisation.granted
     assert reserve(uuid4(), "10").authorisation.granted
