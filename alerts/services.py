@@ -33,7 +33,7 @@ def look(now: datetime) -> dict[str, int]:
     number = Look.objects.get_or_create(pk=1)[0].number
     try:
         world = read_world(now)
-    except Exception as error:
+    except Exception as error:  # whatever it is: it is told of, and raised again
         _raise([*of_blindness(error, rules.read(), now)], now)
         raise
     seen = find_all(world, EVERYTHING)

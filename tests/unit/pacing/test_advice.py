@@ -107,13 +107,19 @@ def test_a_channel_without_any_history_still_spends_its_day_evenly() -> None:
     assert pacer.spent("c", ChannelType.DISPLAY) > 480
 
 
-@pytest.mark.parametrize("strategy", [PacingStrategy.ADAPTIVE_HYBRID, PacingStrategy.EVEN_DISTRIBUTION])
-def test_money_that_comes_at_noon_lasts_till_the_evening(strategy: PacingStrategy) -> None:
+def a_known_week(budget: int, strategy: PacingStrategy) -> tuple[Clock, BudgetPacer]:
+    """A pacer that knows a week of about as much traffic as `offers` brings."""
     clock = Clock(MIDNIGHT)
     pacer = BudgetPacer(clock=clock, frontload_protection_hours=0)
     hours = [TrafficHour(clock.now - timedelta(hours=back), 62, 64.0, 1.0) for back in range(168, 0, -1)]
     pacer.learn_traffic("c", ChannelType.DISPLAY, hours)
-    pacer.allocate_hourly_budget("c", ChannelType.DISPLAY, Decimal(100), strategy)
+    pacer.allocate_hourly_budget("c", ChannelType.DISPLAY, Decimal(budget), strategy)
+    return clock, pacer
+
+
+@pytest.mark.parametrize("strategy", [PacingStrategy.ADAPTIVE_HYBRID, PacingStrategy.EVEN_DISTRIBUTION])
+def test_money_that_comes_at_noon_lasts_till_the_evening(strategy: PacingStrategy) -> None:
+    clock, pacer = a_known_week(100, strategy)
     spent: dict[int, Decimal] = {}
     for offer in offers():
         clock.now = MIDNIGHT + timedelta(seconds=offer.second)
@@ -180,11 +186,7 @@ def test_a_dear_channel_is_told_to_bid_less() -> None:
 
 @pytest.mark.parametrize("strategy", [PacingStrategy.PREDICTIVE_ML, PacingStrategy.ADAPTIVE_HYBRID])
 def test_what_returns_far_more_is_taken_out_of_the_corridor_too(strategy: PacingStrategy) -> None:
-    clock = Clock(MIDNIGHT)
-    pacer = BudgetPacer(clock=clock, frontload_protection_hours=0)
-    hours = [TrafficHour(clock.now - timedelta(hours=back), 62, 64.0, 1.0) for back in range(168, 0, -1)]
-    pacer.learn_traffic("c", ChannelType.DISPLAY, hours)
-    pacer.allocate_hourly_budget("c", ChannelType.DISPLAY, Decimal(500), strategy)
+    clock, pacer = a_known_week(500, strategy)
     for offer in offers():
         clock.now = MIDNIGHT + timedelta(seconds=offer.second)
         advice = pacer.advise("c", ChannelType.DISPLAY, Decimal(offer.cents).scaleb(-2), offer.value)
@@ -199,3 +201,9 @@ def test_what_returns_far_more_is_taken_out_of_the_corridor_too(strategy: Pacing
     assert pacer.advise("c", ChannelType.DISPLAY, Decimal(1), 1000.0).approve
     usual = pacer.advise("c", ChannelType.DISPLAY, Decimal(1), 1.5 * advice.price_of_money)
     assert (usual.approve, usual.code) == (False, "corridor")
+
+
+def test_a_channel_without_money_takes_nothing_however_much_it_returns() -> None:
+    _, pacer = a_known_week(0, PacingStrategy.ADAPTIVE_HYBRID)
+
+    assert pacer.advise("c", ChannelType.DISPLAY, Decimal(1), 1e9).code == "spent"
